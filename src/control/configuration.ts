@@ -1,0 +1,70 @@
+/**
+ * What the core has to know of the site: plain, checked values, durations in milliseconds.
+ * `config` makes these from TOML; tests write them by hand.
+ */
+
+/** Who opens a control connection, or places a call: this end, the other end, or whoever comes first. */
+export type Role = "initiator" | "responder" | "both";
+
+/** Retransmission policy of one control connection (RFC 3931 4.2). */
+export interface RetransmitConfiguration {
+  /** Time until the first retransmission; it doubles with each one. */
+  readonly initialMs: number;
+  /** The cap of that doubling; the RFC wants 8 s or more. */
+  readonly maxMs: number;
+  /** Retransmissions of one message before the peer is held dead: 2 means three transmissions in all. */
+  readonly retries: number;
+  /** The same for the SCCRQ alone. */
+  readonly sccrqRetries: number;
+}
+
+export interface SessionConfiguration {
+  readonly name: string;
+  /** The octets of the Remote End ID AVP (RFC 3931 5.4.4): what the two ends must agree on. */
+  readonly remoteEndId: Uint8Array;
+  readonly pseudowire: "ethernet";
+  /** Who sends the ICRQ. `undefined`: the side that opened the control connection. */
+  readonly call: Role | undefined;
+  /** At most 15 characters, unique on the machine. */
+  readonly interfaceName: string;
+  /** Octets of the cookie that the peer shall put into every data packet to us. */
+  readonly cookieSize: 0 | 4 | 8;
+  /** The L2-Specific Sublayer that the peer shall put into data packets to us (RFC 3931 4.6). */
+  readonly l2Sublayer: "none" | "default";
+  /** Octets of the payload frame without its Ethernet header; "auto" is what fits the path unfragmented. */
+  readonly mtu: number | "auto";
+  readonly bridge: string | undefined;
+  /** CIDR notation: "10.0.0.1/30". */
+  readonly addresses: readonly string[];
+}
+
+export interface TunnelConfiguration {
+  readonly name: string;
+  readonly role: Role;
+  /** Address or DNS name. A responder may do without and select the peer by host name or Router ID. */
+  readonly peer: string | undefined;
+  readonly peerHostname: string | undefined;
+  readonly peerRouterId: number | undefined;
+  readonly peerPort: number;
+  /** Local address, or "auto": the one that the route to the peer gives. */
+  readonly local: string;
+  /** 0: any free port. */
+  readonly localPort: number;
+  readonly encapsulation: "udp";
+  /** Silence after which a HELLO is sent (RFC 3931 4.4); 0 sends none. */
+  readonly helloIntervalMs: number;
+  readonly retransmit: RetransmitConfiguration;
+  /** Receive Window Size AVP, 1 to 65535. */
+  readonly receiveWindow: number;
+  /** Pause before a failed or refused attempt is repeated; doubles from min to max. */
+  readonly reconnect: { readonly minMs: number; readonly maxMs: number };
+  readonly sessions: readonly SessionConfiguration[];
+}
+
+export interface LcceConfiguration {
+  /** Host Name AVP: 1 or more octets of US-ASCII. */
+  readonly hostname: string;
+  /** Router ID AVP: an opaque unsigned 32-bit value. */
+  readonly routerId: number;
+  readonly tunnels: readonly TunnelConfiguration[];
+}

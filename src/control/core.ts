@@ -1,0 +1,113 @@
+import type { LcceView } from "./view.ts";
+
+/** Milliseconds on a monotonic clock. Only differences mean anything. */
+export type Instant = number;
+
+/** A UDP address and port. IPv4 in dotted notation. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The only source of chance. Real ones must be cryptographically strong (RFC 3931 8.2); tests seed theirs. */
+export interface Entropy {
+  /** Uniform over 0 .. 2^32-1. */
+  uint32(): number;
+  octets(length: number): Uint8Array;
+}
+
+/** What the datapath needs to carry one session. */
+export interface SessionParameters {
+  readonly localControlConnectionId: number;
+  readonly localSessionId: number;
+  readonly remoteSessionId: number;
+  /** The cookie that we assigned and expect in what arrives: 0, 4 or 8 octets. */
+  readonly localCookie: Uint8Array;
+  /** The cookie that the peer assigned and that we put into what we send: 0, 4 or 8 octets. */
+  readonly remoteCookie: Uint8Array;
+  readonly l2Sublayer: "none" | "default";
+  readonly interfaceName: string;
+  /** Octets; "auto": as much as fits the path to the peer unfragmented. */
+  readonly mtu: number | "auto";
+  readonly bridge: string | undefined;
+  readonly addresses: readonly string[];
+}
+
+/** Everything that can happen to an LCCE. A recording of a day in its life is an array of these. */
+export type Input =
+  | { readonly type: "start" }
+  /** A control message (T bit set, Ver 3). `to` is the local address and port of the socket that received it. */
+  | { readonly type: "datagram"; readonly from: Endpoint; readonly to: Endpoint; readonly octets: Uint8Array }
+  | { readonly type: "peer-resolved"; readonly tunnel: string; readonly address: string }
+  | { readonly type: "peer-unresolved"; readonly tunnel: string; readonly reason: string }
+  | { readonly type: "socket-failed"; readonly localControlConnectionId: number; readonly reason: string }
+  | { readonly type: "tunnel-created"; readonly localControlConnectionId: number }
+  | { readonly type: "tunnel-refused"; readonly localControlConnectionId: number; readonly reason: string }
+  | { readonly type: "session-created"; readonly localSessionId: number }
+  | { readonly type: "session-refused"; readonly localSessionId: number; readonly reason: string }
+  /** Data packets received on all sessions of the connection since it began: the answer to `query-activity`. */
+  | { readonly type: "activity"; readonly localControlConnectionId: number; readonly receivedPackets: number }
+  | { readonly type: "open"; readonly tunnel: string; readonly session?: string }
+  | { readonly type: "close"; readonly tunnel: string; readonly session?: string }
+  /** Say StopCCN to everyone. Over when `idle()`. */
+  | { readonly type: "shutdown" };
+
+export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
+
+export interface LogEffect {
+  readonly type: "log";
+  readonly level: LogLevel;
+  /** A short constant name of what happened, for machines: "control-connection-established". */
+  readonly event: string;
+  /** One sentence, for people. Never a secret, nonce or cookie. */
+  readonly message: string;
+  readonly tunnel?: string;
+  readonly session?: string;
+  readonly details?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What the shell has to do, in this order. */
+export type Effect =
+  /** Without `remote` the socket takes datagrams from anyone. `localControlConnectionId` names it from now on. */
+  | {
+      readonly type: "open-socket";
+      readonly localControlConnectionId: number;
+      readonly local: Endpoint;
+      readonly remote: Endpoint | undefined;
+    }
+  | { readonly type: "connect-socket"; readonly localControlConnectionId: number; readonly remote: Endpoint }
+  | { readonly type: "close-socket"; readonly localControlConnectionId: number }
+  | {
+      readonly type: "send";
+      readonly localControlConnectionId: number;
+      readonly to: Endpoint;
+      readonly octets: Uint8Array;
+    }
+  /** Answer without a connection, from the socket whose local address and port is `from`. */
+  | { readonly type: "reply"; readonly from: Endpoint; readonly to: Endpoint; readonly octets: Uint8Array }
+  | { readonly type: "resolve-peer"; readonly tunnel: string; readonly host: string }
+  | {
+      readonly type: "create-tunnel";
+      readonly localControlConnectionId: number;
+      readonly remoteControlConnectionId: number;
+    }
+  /** The tunnel and every session in it. */
+  | { readonly type: "delete-tunnel"; readonly localControlConnectionId: number }
+  | { readonly type: "create-session"; readonly session: SessionParameters }
+  /** Let frames flow: the session is established. */
+  | { readonly type: "raise-session"; readonly localSessionId: number }
+  | { readonly type: "delete-session"; readonly localSessionId: number }
+  | { readonly type: "query-activity"; readonly localControlConnectionId: number }
+  | LogEffect;
+
+/** The sans-IO contract. Deterministic: same inputs, same instants, same entropy, same effects. */
+export interface Core {
+  receive(input: Input, now: Instant): readonly Effect[];
+  /** Performs what is due at `now`. */
+  expire(now: Instant): readonly Effect[];
+  /** When `expire` has to be called next; `undefined`: not before another input. */
+  nextDeadline(): Instant | undefined;
+  /** True when no control connection is left, lingering ones included. */
+  idle(): boolean;
+  view(): LcceView;
+}

@@ -1,0 +1,44 @@
+import type { Instant } from "./core.ts";
+
+/** What `show` tells of a session. Everything configured is listed, up or not. */
+export interface SessionView {
+  readonly name: string;
+  /** The RFC's state name (RFC 3931 7.3): "idle", "wait-control-conn", "wait-reply", "wait-connect", "established". */
+  readonly state: string;
+  /** 0 while none is assigned. */
+  readonly localSessionId: number;
+  readonly remoteSessionId: number;
+  readonly interfaceName: string;
+  readonly pseudowire: "ethernet";
+  readonly localCookieSize: number;
+  readonly remoteCookieSize: number;
+  readonly l2Sublayer: "none" | "default";
+  readonly localCircuitActive: boolean;
+  readonly remoteCircuitActive: boolean;
+  readonly since: Instant;
+  /** A sentence; empty when nothing went wrong. */
+  readonly lastError: string;
+}
+
+export interface TunnelView {
+  readonly name: string;
+  /** The RFC's state name (RFC 3931 7.2): "idle", "wait-ctl-reply", "wait-ctl-conn", "established". */
+  readonly state: string;
+  /** As configured, and once known the address and port really used. */
+  readonly peer: string;
+  readonly localControlConnectionId: number;
+  readonly remoteControlConnectionId: number;
+  readonly encapsulation: "udp";
+  readonly peerHostname: string;
+  /** `undefined` until the peer has told it. */
+  readonly peerRouterId: number | undefined;
+  readonly since: Instant;
+  readonly lastError: string;
+  readonly sessions: readonly SessionView[];
+}
+
+export interface LcceView {
+  readonly hostname: string;
+  readonly routerId: number;
+  readonly tunnels: readonly TunnelView[];
+}

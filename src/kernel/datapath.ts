@@ -1,0 +1,67 @@
+/** A managed tunnel: it lives on the connection's own socket and dies with it. */
+export interface TunnelRequest {
+  readonly localControlConnectionId: number;
+  readonly remoteControlConnectionId: number;
+  /** The connected UDP socket of the control connection. */
+  readonly fd: number;
+  /**
+   * Called with each control datagram (T bit set) by datapaths that read the socket themselves from now on (see
+   * `Datapath.readsSocket`); others never call it.
+   */
+  readonly onControlDatagram: (octets: Uint8Array) => void;
+}
+
+/** An Ethernet pseudowire and the network device that ends it. */
+export interface SessionRequest {
+  readonly localControlConnectionId: number;
+  /** Not 0; unique among all sessions of this machine. */
+  readonly localSessionId: number;
+  readonly remoteSessionId: number;
+  /** Expected in what arrives: 0, 4 or 8 octets. */
+  readonly localCookie: Uint8Array;
+  /** Put into what is sent: 0, 4 or 8 octets. */
+  readonly remoteCookie: Uint8Array;
+  readonly l2Sublayer: "none" | "default";
+  /** At most 15 characters. */
+  readonly interfaceName: string;
+  /** Octets; "auto": the path's MTU (IP_MTU of the socket) less all headers. */
+  readonly mtu: number | "auto";
+  /** A bridge that must exist. */
+  readonly bridge: string | undefined;
+  /** CIDR notation. */
+  readonly addresses: readonly string[];
+}
+
+/** Counters of one session since it was made. */
+export interface SessionCounters {
+  readonly localControlConnectionId: number;
+  readonly localSessionId: number;
+  readonly receivedPackets: number;
+  readonly receivedOctets: number;
+  readonly receiveErrors: number;
+  readonly sentPackets: number;
+  readonly sentOctets: number;
+  readonly sendErrors: number;
+}
+
+/**
+ * Where frames flow. Requests are carried out in the order of the calls; every rejection is a `KernelError`.
+ * Deleting what does not exist is no error.
+ */
+export interface Datapath {
+  readonly name: "kernel" | "userspace" | "none";
+  /** True: from `createTunnel` on the datapath alone reads the socket and hands control datagrams over. */
+  readonly readsSocket: boolean;
+  createTunnel(tunnel: TunnelRequest): Promise<void>;
+  /** The tunnel with all its sessions. Resolves when a new tunnel may be made, not when the last device is gone. */
+  deleteTunnel(localControlConnectionId: number): Promise<void>;
+  /** Makes the device with name, MTU, addresses and bridge, and leaves it down. */
+  createSession(session: SessionRequest): Promise<void>;
+  /** Sets the device up: frames flow from now on. */
+  raiseSession(localSessionId: number): Promise<void>;
+  deleteSession(localSessionId: number): Promise<void>;
+  /** Counters of every session, or of those of one tunnel. */
+  counters(localControlConnectionId?: number): Promise<readonly SessionCounters[]>;
+  /** Removes everything that is left and ends the worker. */
+  close(): Promise<void>;
+}
