@@ -1,0 +1,195 @@
+import { parseArgs } from "node:util";
+import { didYouMean } from "../config/did-you-mean.ts";
+import { SHOW_SUBJECTS, type ShowSubject } from "../daemon/admin-protocol.ts";
+
+/** Where the daemon is found: `socket` goes before the admin_socket of the file `conf`. */
+export interface DaemonAddress {
+  readonly conf: string | undefined;
+  readonly socket: string | undefined;
+}
+
+export type Command =
+  | { readonly command: "help" | "version" }
+  | { readonly command: "run" | "check"; readonly conf: string }
+  | ShowCommand
+  | OpenCloseCommand;
+
+export interface ShowCommand {
+  readonly command: "show";
+  readonly what: ShowSubject | undefined;
+  readonly name: string | undefined;
+  readonly json: boolean;
+  readonly daemon: DaemonAddress;
+}
+
+export interface OpenCloseCommand {
+  readonly command: "open" | "close";
+  readonly tunnel: string;
+  readonly session: string | undefined;
+  readonly daemon: DaemonAddress;
+}
+
+/** Wrong usage: one sentence that names the word. */
+export interface WrongUsage {
+  readonly wrong: string;
+}
+
+const OPTIONS = {
+  conf: { type: "string", short: "c" },
+  socket: { type: "string" },
+  json: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean", short: "V" },
+} as const;
+
+type OptionName = keyof typeof OPTIONS;
+
+const COMMANDS = ["check", "show", "open", "close"] as const;
+type CommandName = (typeof COMMANDS)[number] | "run";
+
+/** Which options mean something to which command. */
+const TAKES: Readonly<Record<CommandName, readonly OptionName[]>> = {
+  run: ["conf"],
+  check: ["conf"],
+  show: ["conf", "socket", "json"],
+  open: ["conf", "socket"],
+  close: ["conf", "socket"],
+};
+
+export const USAGE = `Usage:
+  l2tpv3-lcc --conf FILE            run the daemon in the foreground
+  l2tpv3-lcc check --conf FILE      check a configuration file
+  l2tpv3-lcc show [tunnels|sessions|counters] [NAME] [--json]
+                                    tell what is up; NAME: a tunnel, a session
+                                    or TUNNEL/SESSION
+  l2tpv3-lcc open TUNNEL[/SESSION]  bring up what was closed, or try again now
+  l2tpv3-lcc close TUNNEL[/SESSION] take down, until it is opened again
+
+Options:
+  -c, --conf FILE     the configuration; tells show, open, close the socket
+      --socket PATH   the daemon's admin socket
+      --json          show: JSON instead of a table
+  -h, --help          this text
+  -V, --version       the version
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+`;
+
+interface Words {
+  readonly options: ReadonlyMap<OptionName, string | true>;
+  readonly positionals: readonly string[];
+}
+
+export function parseArguments(argv: readonly string[]): Command | WrongUsage {
+  const words = split(argv);
+  if ("wrong" in words) return words;
+  const { options, positionals } = words;
+  if (options.has("help")) return { command: "help" };
+  if (options.has("version")) return { command: "version" };
+  const [word, ...operands] = positionals;
+  const command = word === undefined ? "run" : COMMANDS.find((each) => each === word);
+  if (command === undefined) return { wrong: `unknown command "${word}"${didYouMean(word ?? "", COMMANDS)}` };
+  for (const option of options.keys()) {
+    if (!TAKES[command].includes(option)) return { wrong: `--${option} means nothing to ${command}` };
+  }
+  return build(command, operands, options);
+}
+
+function build(command: CommandName, operands: readonly string[], options: Words["options"]): Command | WrongUsage {
+  switch (command) {
+    case "run":
+    case "check":
+      return buildWithFile(command, operands, options);
+    case "show":
+      return buildShow(operands, options);
+    case "open":
+    case "close":
+      return buildOpenClose(command, operands, options);
+  }
+}
+
+/** Options and other words. Unknown, repeated and incomplete options are wrong. */
+function split(argv: readonly string[]): Words | WrongUsage {
+  const { tokens } = parseArgs({ args: [...argv], options: OPTIONS, strict: false, tokens: true });
+  const options = new Map<OptionName, string | true>();
+  const positionals: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const wrong = take(options, token.name, token.rawName, token.value);
+    if (wrong !== undefined) return { wrong };
+  }
+  return { options, positionals };
+}
+
+function take(
+  options: Map<OptionName, string | true>,
+  name: string,
+  rawName: string,
+  value: string | undefined,
+): string | undefined {
+  if (!isOption(name)) {
+    const long = rawName.startsWith("--")
+      ? didYouMean(
+          rawName,
+          Object.keys(OPTIONS).map((each) => `--${each}`),
+        )
+      : "";
+    return `unknown option ${rawName}${long}`;
+  }
+  if (options.has(name)) return `--${name} is given twice`;
+  if (OPTIONS[name].type === "boolean") {
+    options.set(name, true);
+    return value === undefined ? undefined : `--${name} takes no value`;
+  }
+  if (value === undefined || value === "") return `--${name} needs ${name === "conf" ? "a file" : "a path"}`;
+  options.set(name, value);
+  return undefined;
+}
+
+function isOption(name: string): name is OptionName {
+  return Object.hasOwn(OPTIONS, name);
+}
+
+function buildWithFile(
+  command: "run" | "check",
+  [surplus]: readonly string[],
+  options: Words["options"],
+): Command | WrongUsage {
+  if (surplus !== undefined) return { wrong: `unexpected word "${surplus}"` };
+  const conf = options.get("conf");
+  if (typeof conf === "string") return { command, conf };
+  return { wrong: command === "run" ? "a command or --conf FILE is missing" : "check needs --conf FILE" };
+}
+
+function buildShow(operands: readonly string[], options: Words["options"]): ShowCommand | WrongUsage {
+  const what = SHOW_SUBJECTS.find((subject) => subject === operands[0]);
+  const [name, surplus] = what === undefined ? operands : operands.slice(1);
+  if (surplus !== undefined) {
+    const hint = what === undefined ? didYouMean(name ?? "", SHOW_SUBJECTS) : "";
+    return { wrong: `unexpected word "${surplus}"${hint === "" ? "" : `, "${name}" is no subject${hint}`}` };
+  }
+  return { command: "show", what, name, json: options.has("json"), daemon: addressOf(options) };
+}
+
+function buildOpenClose(
+  command: "open" | "close",
+  [target, surplus]: readonly string[],
+  options: Words["options"],
+): OpenCloseCommand | WrongUsage {
+  if (target === undefined) return { wrong: `${command} needs TUNNEL or TUNNEL/SESSION` };
+  if (surplus !== undefined) return { wrong: `unexpected word "${surplus}"` };
+  const [tunnel = "", session, more] = target.split("/");
+  if (tunnel === "" || session === "" || more !== undefined) {
+    return { wrong: `"${target}" is neither TUNNEL nor TUNNEL/SESSION` };
+  }
+  return { command, tunnel, session, daemon: addressOf(options) };
+}
+
+function addressOf(options: Words["options"]): DaemonAddress {
+  const [conf, socket] = [options.get("conf"), options.get("socket")];
+  return {
+    conf: typeof conf === "string" ? conf : undefined,
+    socket: typeof socket === "string" ? socket : undefined,
+  };
+}

@@ -1,0 +1,170 @@
+import type { SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
+import type { Problems } from "./problems.ts";
+import type { ListenAddress } from "./site.ts";
+import type { SessionTable, TunnelTable } from "./tables.ts";
+
+/** A tunnel as the core will get it, beside the tables it was made from. */
+export interface BuiltTunnel {
+  readonly table: TunnelTable;
+  readonly tunnel: TunnelConfiguration;
+  readonly sessions: readonly { readonly table: SessionTable; readonly session: SessionConfiguration }[];
+}
+
+/** RFC 3931 4.2: an implementation may cap the doubling, but not below 8 seconds. */
+const LEAST_RETRANSMIT_CAP_MS = 8_000;
+
+/** What no key is wrong about by itself. `listen`: where peers can reach a responder; `undefined` where that is wrong. */
+export function findContradictions(
+  built: readonly BuiltTunnel[],
+  listen: readonly ListenAddress[] | undefined,
+  problems: Problems,
+): void {
+  const canListen = listen === undefined || listen.length > 0;
+  // A socket bound to no particular address does not tell to which one an SCCRQ was sent.
+  const localTells = listen?.every(({ address }) => address !== "0.0.0.0") ?? true;
+  for (const each of built) {
+    checkPeer(each, canListen, problems);
+    checkTimes(each, problems);
+    checkEndIds(each, problems);
+    checkSessions(each, problems);
+  }
+  checkInterfaceNames(built, problems);
+  checkSelectors(built, localTells, problems);
+  checkFlows(built, problems);
+}
+
+/** Where a key was given last, or the table itself where only its default holds. */
+export function placeOf(table: TunnelTable | SessionTable, key: string, within?: string): readonly string[] {
+  for (const layer of table.layers.toReversed()) {
+    const given: Readonly<Record<string, unknown>> = layer.given;
+    const value = given[key];
+    if (value === undefined) continue;
+    if (within === undefined) return [...layer.path, key];
+    if (Object.hasOwn(Object(value), within)) return [...layer.path, key, within];
+  }
+  return table.path;
+}
+
+function checkPeer({ table, tunnel }: BuiltTunnel, canListen: boolean, problems: Problems): void {
+  if (["role", "peer"].some((key) => table.wrong.has(key))) return;
+  if (tunnel.role !== "responder") {
+    if (tunnel.peer !== undefined) return;
+    problems.error(
+      placeOf(table, "role"),
+      `role "${tunnel.role}" opens the control connection and needs peer, an address or a DNS name`,
+    );
+    return;
+  }
+  if (!canListen) {
+    problems.error(
+      placeOf(table, "role"),
+      'role "responder" waits for the peer, but lcce.listen is empty: nobody can reach it',
+    );
+  }
+  const unselective = [tunnel.peer, tunnel.peerHostname, tunnel.peerRouterId].every(
+    (selector) => selector === undefined,
+  );
+  if (unselective && !table.wrong.has("peer_hostname") && !table.wrong.has("peer_router_id")) {
+    problems.error(table.path, "a responder needs peer, peer_hostname or peer_router_id to know its peer by");
+  }
+}
+
+function checkTimes({ table, tunnel }: BuiltTunnel, problems: Problems): void {
+  const { initialMs, maxMs } = tunnel.retransmit;
+  const capPlace = placeOf(table, "retransmit", "max");
+  if (initialMs > maxMs) {
+    problems.error(
+      placeOf(table, "retransmit", "initial"),
+      `retransmit.initial (${initialMs} ms) is longer than retransmit.max (${maxMs} ms)`,
+    );
+  } else if (maxMs < LEAST_RETRANSMIT_CAP_MS) {
+    problems.warning(capPlace, `retransmit.max is ${maxMs} ms; RFC 3931 4.2 wants at least 8 s`);
+  }
+  if (tunnel.reconnect.minMs > tunnel.reconnect.maxMs) {
+    const { minMs, maxMs: longest } = tunnel.reconnect;
+    problems.error(
+      placeOf(table, "reconnect", "min"),
+      `reconnect.min (${minMs} ms) is longer than reconnect.max (${longest} ms)`,
+    );
+  }
+}
+
+function checkEndIds({ sessions }: BuiltTunnel, problems: Problems): void {
+  const owners = new Map<string, SessionTable>();
+  for (const { table, session } of sessions) {
+    if (session.remoteEndId.length === 0) continue;
+    const octets = Buffer.from(session.remoteEndId).toString("hex");
+    const owner = owners.get(octets);
+    if (owner === undefined) owners.set(octets, table);
+    else
+      problems.error(
+        placeOf(table, "remote_end_id"),
+        `session "${owner.name}" of this tunnel has the same remote_end_id`,
+      );
+  }
+}
+
+function checkSessions({ sessions }: BuiltTunnel, problems: Problems): void {
+  for (const { table, session } of sessions) {
+    if (session.bridge !== undefined && session.addresses.length > 0) {
+      problems.warning(
+        placeOf(table, "addresses"),
+        "a device in a bridge receives nothing for its own addresses; the bridge should have them",
+      );
+    }
+    if (new Set(session.addresses).size < session.addresses.length) {
+      problems.error(placeOf(table, "addresses"), "the same address twice");
+    }
+  }
+}
+
+function checkInterfaceNames(built: readonly BuiltTunnel[], problems: Problems): void {
+  const owners = new Map<string, string>();
+  for (const { tunnel, sessions } of built) {
+    for (const { table, session } of sessions) {
+      const owner = owners.get(session.interfaceName);
+      if (owner === undefined) owners.set(session.interfaceName, `${tunnel.name}/${session.name}`);
+      else
+        problems.error(placeOf(table, "interface"), `interface "${session.interfaceName}" is already that of ${owner}`);
+    }
+  }
+}
+
+/** An SCCRQ must not fit two tunnels equally well. `localTells`: the local address of a tunnel is a selector too. */
+function checkSelectors(built: readonly BuiltTunnel[], localTells: boolean, problems: Problems): void {
+  const owners = new Map<string, string>();
+  for (const { table, tunnel } of built) {
+    if (
+      tunnel.role === "initiator" ||
+      ["role", "peer", "peer_hostname", "peer_router_id"].some((key) => table.wrong.has(key))
+    )
+      continue;
+    const selectors = [tunnel.peer?.toLowerCase(), tunnel.peerHostname, tunnel.peerRouterId];
+    if (selectors.every((selector) => selector === undefined)) continue;
+    const identity = JSON.stringify([...selectors, localTells ? tunnel.local : "auto"]);
+    const owner = owners.get(identity);
+    if (owner === undefined) {
+      owners.set(identity, tunnel.name);
+      continue;
+    }
+    problems.error(
+      table.path,
+      `the same peer would match tunnel "${owner}": they need different peer, peer_hostname or peer_router_id`,
+    );
+  }
+}
+
+/** Two control connections between the same addresses and ports would share one UDP flow. */
+function checkFlows(built: readonly BuiltTunnel[], problems: Problems): void {
+  const owners = new Map<string, string>();
+  for (const { table, tunnel } of built) {
+    if (tunnel.role === "responder" || tunnel.peer === undefined || tunnel.localPort === 0) continue;
+    const flow = JSON.stringify([tunnel.peer.toLowerCase(), tunnel.peerPort, tunnel.local, tunnel.localPort]);
+    const owner = owners.get(flow);
+    if (owner === undefined) owners.set(flow, tunnel.name);
+    else {
+      const advice = "give one of them another local_port, or local_port = 0";
+      problems.warning(table.path, `same addresses and ports as tunnel "${owner}": ${advice}`);
+    }
+  }
+}

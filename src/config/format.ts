@@ -1,0 +1,136 @@
+import { isIPv4, isIPv6 } from "node:net";
+
+/** What a value must look like. `allowed` completes the sentence "allowed: …". */
+export interface Format<T> {
+  /** Unique: convict knows formats by name. */
+  readonly name: string;
+  readonly allowed: string;
+  accepts(value: unknown): value is T;
+  /** The words that may be written, for "did you mean". */
+  readonly choices?: readonly string[];
+  /** Values of the contract that a later version will take. */
+  readonly later?: (value: unknown) => boolean;
+  /** What was meant, in the right form, where that can be guessed from a value of a wrong type. */
+  readonly guess?: (value: unknown) => T | undefined;
+  /** Of a list: the element that is wrong. */
+  readonly culprit?: (value: unknown) => unknown;
+}
+
+export function matching<T>(name: string, allowed: string, accepts: (value: unknown) => value is T): Format<T> {
+  return { name, allowed, accepts };
+}
+
+export function text(name: string, allowed: string, accepts: (value: string) => boolean): Format<string> {
+  return { name, allowed, accepts: (value): value is string => typeof value === "string" && accepts(value) };
+}
+
+/** One of a few literals. `later` are those of the contract that this version does not know yet. */
+export function oneOf<const T extends string | number>(
+  name: string,
+  choices: readonly T[],
+  later: readonly string[] = [],
+): Format<T> {
+  const known: readonly unknown[] = choices;
+  const listed = choices.map((choice) => JSON.stringify(choice));
+  return {
+    name,
+    allowed: [listed.slice(0, -1).join(", "), listed.at(-1)].filter((part) => part !== "").join(" or "),
+    accepts: (value): value is T => known.includes(value),
+    choices: choices.filter((choice) => typeof choice === "string"),
+    later: (value) => later.some((word) => word === value),
+  };
+}
+
+export function integer(name: string, minimum: number, maximum: number): Format<number> {
+  return {
+    name,
+    allowed: `an integer from ${minimum} to ${maximum}`,
+    accepts: (value): value is number =>
+      Number.isInteger(value) && Number(value) >= minimum && Number(value) <= maximum,
+    guess: (value) => (typeof value === "string" && /^\d{1,10}$/.test(value) ? Number(value) : undefined),
+  };
+}
+
+export function listOf<T>(name: string, element: Format<T>): Format<readonly T[]> {
+  return {
+    name,
+    allowed: `a list, each element ${element.allowed}`,
+    accepts: (value): value is readonly T[] => Array.isArray(value) && value.every((item) => element.accepts(item)),
+    culprit: (value) => (Array.isArray(value) ? value.find((item) => !element.accepts(item)) : value),
+    ...(element.later === undefined ? {} : { later: element.later }),
+  };
+}
+
+const UNIT_MS = new Map([
+  ["ms", 1],
+  ["s", 1_000],
+  ["m", 60_000],
+  ["h", 3_600_000],
+]);
+
+/** Milliseconds of "500ms", "1.5s", "2m", "1h"; `undefined` for everything else, fractions of a millisecond included. */
+export function parseDuration(value: string): number | undefined {
+  const match = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h)$/.exec(value);
+  const unit = UNIT_MS.get(match?.[2] ?? "");
+  if (match === null || unit === undefined) return undefined;
+  const milliseconds = Number(match[1]) * unit;
+  const rounded = Math.round(milliseconds);
+  return Math.abs(milliseconds - rounded) < 1e-6 ? rounded : undefined;
+}
+
+/** A duration with its unit. `minimum` and `maximum` are written as they would be in the file; `orZero`: 0 is off. */
+export function duration(name: string, minimum: string, maximum: string, orZero = false): Format<string> {
+  const from = parseDuration(minimum) ?? Number.NaN;
+  const to = parseDuration(maximum) ?? Number.NaN;
+  const range = `a duration with a unit (ms, s, m, h) from "${minimum}" to "${maximum}"`;
+  const format = text(name, orZero ? `${range}, or "0s" for off` : range, (value) => {
+    const milliseconds = parseDuration(value);
+    if (milliseconds === undefined) return false;
+    return (orZero && milliseconds === 0) || (milliseconds >= from && milliseconds <= to);
+  });
+  return { ...format, guess: (value) => (typeof value === "number" ? `${value}s` : undefined) };
+}
+
+/** An unsigned 32-bit value, written as such or in dotted notation. */
+export function parseRouterId(value: unknown): number | undefined {
+  if (typeof value === "number")
+    return Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff ? value : undefined;
+  if (typeof value !== "string" || !isIPv4(value)) return undefined;
+  return value.split(".").reduce((whole, part) => whole * 256 + Number(part), 0);
+}
+
+/** An IPv4 address that one machine can have: not 0.0.0.0/8, not multicast, not broadcast. */
+export function isUnicastIpv4(value: string): boolean {
+  const first = Number(value.split(".")[0]);
+  return isIPv4(value) && first > 0 && first < 224;
+}
+
+/** Letters, digits, hyphens and underscores in labels of 1 to 63; not an address, and the last label not a number. */
+export function isDnsName(value: string): boolean {
+  const labels = value.replace(/\.$/, "").split(".");
+  const labelsFit = labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
+  return value.length <= 253 && labelsFit && !/^\d+$/.test(labels.at(-1) ?? "");
+}
+
+/** What Linux takes as the name of a network device (dev_valid_name), without the names that /proc/sys/net reserves. */
+export function isInterfaceName(value: string): boolean {
+  return /^[\x21-\x7e]{1,15}$/.test(value) && !/[/:%]/.test(value) && ![".", "..", "all", "default"].includes(value);
+}
+
+/** An address with its prefix length: "10.0.0.1/30", "2001:db8::1/64". */
+export function isCidr(value: string): boolean {
+  const match = /^([^/]+)\/(\d{1,3})$/.exec(value);
+  if (match === null) return false;
+  const [, address = "", prefix = ""] = match;
+  if (isIPv4(address)) return Number(prefix) <= 32;
+  return isIPv6(address) && !address.includes("%") && Number(prefix) <= 128;
+}
+
+/** `undefined` unless it is udp:ADDRESS:PORT with an IPv4 address. */
+export function parseListen(value: string): { readonly address: string; readonly port: number } | undefined {
+  const match = /^udp:([0-9.]+):(\d{1,5})$/.exec(value);
+  if (match === null) return undefined;
+  const [, address = "", port = ""] = match;
+  const fits = isIPv4(address) && Number(port) >= 1 && Number(port) <= 65_535;
+  return fits ? { address, port: Number(port) } : undefined;
+}

@@ -1,0 +1,278 @@
+import {
+  duration,
+  type Format,
+  integer,
+  isCidr,
+  isDnsName,
+  isInterfaceName,
+  isUnicastIpv4,
+  listOf,
+  matching,
+  oneOf,
+  parseListen,
+  parseRouterId,
+  text,
+} from "./format.ts";
+import { DEFAULT_ADMIN_SOCKET } from "./site.ts";
+
+/** One key of the configuration file. `default` is written as it would be in the file; null: see `doc`. */
+export interface KeyDefinition<T = unknown> {
+  /** Sentences for the manual, with units, range and the default where it is not a constant. */
+  readonly doc: string;
+  readonly format: Format<unknown>;
+  readonly default: T;
+}
+
+/** An inline table of keys. */
+export interface KeyGroup<K = Readonly<Record<string, KeyDefinition>>> {
+  readonly doc: string;
+  readonly keys: K;
+}
+
+function key<T>(format: Format<T>, standard: NoInfer<T>, doc: string): KeyDefinition<T> {
+  return { doc, format, default: standard };
+}
+
+function optional<T>(format: Format<T>, doc: string): KeyDefinition<T | null> {
+  return { doc, format, default: null };
+}
+
+const ROLES = ["initiator", "responder", "both"] as const;
+
+const asciiName = text("ascii-name", "1 to 255 printable US-ASCII characters", (value) =>
+  /^[\x20-\x7e]{1,255}$/.test(value),
+);
+
+const routerId = matching(
+  "router-id",
+  'an unsigned 32-bit value, dotted ("192.0.2.1") or an integer from 0 to 4294967295',
+  (value): value is string | number => parseRouterId(value) !== undefined,
+);
+
+const absolutePath = text(
+  "socket-path",
+  "an absolute path of at most 107 octets",
+  (value) => /^\/[^\0]*[^/\0]$/.test(value) && Buffer.byteLength(value) <= 107,
+);
+
+const interfaceName = (name: string) =>
+  text(name, "an interface name: 1 to 15 printable characters without space, /, : and %", isInterfaceName);
+
+const listenAddress: Format<string> = {
+  ...text(
+    "listen-address",
+    "udp:ADDRESS:PORT with an IPv4 address and a port from 1 to 65535",
+    (value) => parseListen(value) !== undefined,
+  ),
+  later: (value) => typeof value === "string" && (value.startsWith("ip:") || value.startsWith("udp:[")),
+};
+
+const localAddress: Format<string> = {
+  ...text(
+    "local-address",
+    'an IPv4 address of this machine or "auto"',
+    (value) => value === "auto" || isUnicastIpv4(value),
+  ),
+  choices: ["auto"],
+  later: (value) => typeof value === "string" && value.startsWith("@"),
+};
+
+const mtu = matching(
+  "mtu",
+  '"auto" or an integer from 576 to 9216',
+  (value): value is number | "auto" => value === "auto" || integer("", 576, 9216).accepts(value),
+);
+
+const endId = matching(
+  "end-id",
+  'a string, or with end_id_format = "u32" an integer from 0 to 4294967295',
+  (value): value is string | number =>
+    (typeof value === "string" && value !== "") || integer("", 0, 0xffff_ffff).accepts(value),
+);
+
+export const LCCE_KEYS = {
+  hostname: optional(
+    asciiName,
+    "Host Name AVP (RFC 3931 5.4.3): 1 to 255 US-ASCII characters. Default: the machine's host name.",
+  ),
+  router_id: optional(
+    routerId,
+    "Router ID AVP (RFC 3931 5.4.3): an unsigned 32-bit value, dotted or an integer. Default: derived from the first local address.",
+  ),
+  listen: key(
+    listOf("listen", listenAddress),
+    ["udp:0.0.0.0:1701"],
+    "Addresses that peers may open control connections to, as udp:ADDRESS:PORT. An empty list: this end only initiates.",
+  ),
+  datapath: key(
+    oneOf("datapath", ["auto", "kernel", "userspace", "none"]),
+    "auto",
+    "Who carries the frames: the kernel's L2TP, this process over TAP devices (userspace), nobody, or the first that works (auto).",
+  ),
+  admin_socket: key(
+    absolutePath,
+    DEFAULT_ADMIN_SOCKET,
+    "Unix socket that show, open and close talk to: an absolute path of at most 107 octets.",
+  ),
+  log_level: key(
+    oneOf("log-level", ["error", "warn", "info", "debug", "trace"]),
+    "info",
+    "Least important log lines that are written.",
+  ),
+} as const;
+
+export const TUNNEL_KEYS = {
+  role: optional(
+    oneOf("role", ROLES),
+    'Who opens the control connection: this end (initiator), the peer (responder) or both. Default: "both" with peer, else "responder".',
+  ),
+  peer: optional(
+    text("peer", "an IPv4 address or a DNS name", (value) => isUnicastIpv4(value) || isDnsName(value)),
+    "The other LCCE: an IPv4 address or a DNS name. A responder may leave it out and name peer_hostname or peer_router_id.",
+  ),
+  peer_hostname: optional(asciiName, "The Host Name AVP that the peer must send: 1 to 255 US-ASCII characters."),
+  peer_router_id: optional(
+    routerId,
+    "The Router ID AVP that the peer must send: dotted or an integer from 0 to 4294967295.",
+  ),
+  peer_port: key(
+    integer("peer-port", 1, 65_535),
+    1701,
+    "UDP port of the peer that control connections are opened to: 1 to 65535.",
+  ),
+  local: key(localAddress, "auto", 'Local IPv4 address; "auto" is the one that the route to the peer gives.'),
+  local_port: key(
+    integer("local-port", 0, 65_535),
+    1701,
+    "Local UDP port of control connections that this end opens: 1 to 65535, or 0 for any free one.",
+  ),
+  encapsulation: key(oneOf("encapsulation", ["udp"], ["ip"]), "udp", "What carries L2TP: UDP (RFC 3931 4.1.2)."),
+  hello_interval: key(
+    duration("hello-interval", "100ms", "24h", true),
+    "60s",
+    "Silence after which a HELLO is sent (RFC 3931 4.4): 100 ms to 24 h, or 0 for none.",
+  ),
+  retransmit: {
+    doc: "Retransmission of control messages (RFC 3931 4.2).",
+    keys: {
+      initial: key(
+        duration("retransmit-initial", "10ms", "1m"),
+        "1s",
+        "Time to the first retransmission, doubled with each: 10 ms to 1 min.",
+      ),
+      max: key(
+        duration("retransmit-max", "10ms", "10m"),
+        "8s",
+        "Cap of the doubling: 10 ms to 10 min; RFC 3931 4.2 wants at least 8 s.",
+      ),
+      retries: key(
+        integer("retries", 0, 100),
+        10,
+        "Retransmissions of one message before the peer is held dead: 0 to 100.",
+      ),
+      sccrq_retries: key(integer("sccrq-retries", 0, 100), 10, "The same for the SCCRQ: 0 to 100."),
+    },
+  },
+  receive_window: key(
+    integer("receive-window", 1, 65_535),
+    16,
+    "Receive Window Size AVP (RFC 3931 5.4.3): control messages that the peer may send unacknowledged, 1 to 65535.",
+  ),
+  reconnect: {
+    doc: "Repetition of failed and refused attempts, of the tunnel and of its sessions.",
+    keys: {
+      min: key(
+        duration("reconnect-min", "10ms", "24h"),
+        "1s",
+        "First pause, doubled with each attempt: 10 ms to 24 h.",
+      ),
+      max: key(duration("reconnect-max", "10ms", "24h"), "60s", "Longest pause: 10 ms to 24 h."),
+    },
+  },
+} as const;
+
+export const SESSION_KEYS = {
+  remote_end_id: optional(
+    endId,
+    "Remote End ID AVP (RFC 3931 5.4.4): what both ends call this pseudowire, at most 1017 octets. Default: the session's name.",
+  ),
+  end_id_format: key(
+    oneOf("end-id-format", ["text", "u32", "hex"]),
+    "text",
+    "How remote_end_id becomes octets: as UTF-8 text, as an unsigned 32-bit integer in 4 octets, or from pairs of hexadecimal digits.",
+  ),
+  pseudowire: key(
+    oneOf("pseudowire", ["ethernet"], ["vlan"]),
+    "ethernet",
+    "Pseudowire Type AVP: Ethernet port (RFC 4719).",
+  ),
+  call: optional(
+    oneOf("call", ROLES),
+    "Who sends the ICRQ: this end (initiator), the peer (responder) or both. Default: the side that opened the control connection.",
+  ),
+  interface: optional(
+    interfaceName("interface"),
+    "Name of the network device: 1 to 15 characters. Default: l2-TUNNEL-SESSION, shortened with a hash where that is too long.",
+  ),
+  cookie_size: key(
+    oneOf("cookie-size", [0, 4, 8]),
+    8,
+    "Octets of the cookie that the peer has to put into every data packet to us (RFC 3931 4.1): 0, 4 or 8.",
+  ),
+  l2_sublayer: key(
+    oneOf("l2-sublayer", ["none", "default"]),
+    "none",
+    "L2-Specific Sublayer that the peer has to use towards us (RFC 3931 4.6).",
+  ),
+  mtu: key(
+    mtu,
+    "auto",
+    'Octets of payload in one Ethernet frame: 576 to 9216; "auto" is what fits the path to the peer unfragmented.',
+  ),
+  bridge: optional(interfaceName("bridge"), "An existing bridge that the device joins when the session is up."),
+  addresses: key(
+    listOf("addresses", text("cidr", 'an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")', isCidr)),
+    [],
+    "IPv4 and IPv6 addresses of the device, with prefix length.",
+  ),
+} as const;
+
+/** Keys of the contract that a later version will take. */
+export const LATER_KEYS = {
+  lcce: ["metrics"],
+  tunnel: [
+    "dialect",
+    "secret",
+    "secret_file",
+    "secret_previous",
+    "secret_previous_file",
+    "digest",
+    "hidden",
+    "mode",
+    "local_tunnel_id",
+    "remote_tunnel_id",
+  ],
+  session: ["sequencing", "circuit", "local_session_id", "remote_session_id", "local_cookie", "remote_cookie"],
+} as const;
+
+/** The values of a table with every default filled in. */
+export type Complete<K> = {
+  readonly [P in keyof K]: K[P] extends KeyDefinition<infer T>
+    ? T
+    : K[P] extends KeyGroup<infer G>
+      ? Complete<G>
+      : never;
+};
+
+/** The values of a table as far as the file gives them. */
+export type Given<K> = {
+  readonly [P in keyof K]?: K[P] extends KeyDefinition<infer T>
+    ? Exclude<T, null>
+    : K[P] extends KeyGroup<infer G>
+      ? Given<G>
+      : never;
+};
+
+export type LcceValues = Complete<typeof LCCE_KEYS>;
+export type TunnelValues = Complete<typeof TUNNEL_KEYS>;
+export type SessionValues = Complete<typeof SESSION_KEYS>;

@@ -1,0 +1,170 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { parse, TomlError } from "smol-toml";
+import type { RetransmitConfiguration, SessionConfiguration } from "../control/configuration.ts";
+import { ConfigError } from "./config-error.ts";
+import { type BuiltTunnel, findContradictions, placeOf } from "./contradictions.ts";
+import { encodeEndId } from "./end-id.ts";
+import { parseDuration, parseListen, parseRouterId } from "./format.ts";
+import { nameInterfaces } from "./interface-name.ts";
+import { findKeyLines } from "./key-lines.ts";
+import type { LcceValues, SessionValues, TunnelValues } from "./keys.ts";
+import { Problems } from "./problems.ts";
+import type { Site } from "./site.ts";
+import { readTables, SESSION, type SessionTable, TUNNEL, type TunnelTable } from "./tables.ts";
+
+/** Reads and checks a configuration file. Throws a `ConfigError` that tells everything that is wrong with it. */
+export function loadSite(path: string): Site {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(path, [{ line: undefined, column: undefined, key: "", text: `cannot be read: ${reason}` }], {
+      cause,
+    });
+  }
+  return parseSite(text, path);
+}
+
+/** The same for a text; `file` is only named in messages. */
+export function parseSite(toml: string, file: string): Site {
+  const text = toml.replace(/^\ufeff/, "");
+  const document = parseToml(text, file);
+  const problems = new Problems(file, findKeyLines(text));
+  const { lcce, lcceWrong, tunnels } = readTables(document, problems);
+  const listen = lcce.listen.flatMap((address) => parseListen(address) ?? []);
+  if (new Set(lcce.listen).size < lcce.listen.length) problems.error(["lcce", "listen"], "the same address twice");
+  const built = buildTunnels(tunnels, problems);
+  findContradictions(built, lcceWrong.has("listen") ? undefined : listen, problems);
+  if (tunnels.length === 0) problems.warning([], "no [tunnel.NAME]: there is nothing to do");
+  problems.throwIfAny();
+  return { lcce: buildLcce(lcce, listen), tunnels: built.map(({ tunnel }) => tunnel), warnings: problems.warnings() };
+}
+
+function parseToml(text: string, file: string): unknown {
+  try {
+    return parse(text);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    // Only the first line: the rest quotes the file, secrets included.
+    const reason = cause.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "";
+    const problem = { line: cause.line, column: cause.column, key: "", text: `no valid TOML: ${reason}` };
+    throw new ConfigError(file, [problem], { cause });
+  }
+}
+
+function buildLcce(values: LcceValues, listen: Site["lcce"]["listen"]): Site["lcce"] {
+  return {
+    hostname: values.hostname ?? hostname(),
+    routerId: parseRouterId(values.router_id),
+    listen,
+    datapath: values.datapath,
+    adminSocket: values.admin_socket,
+    logLevel: values.log_level,
+  };
+}
+
+function buildTunnels(tables: readonly TunnelTable[], problems: Problems): readonly BuiltTunnel[] {
+  const all = tables.flatMap((tunnel) =>
+    tunnel.sessions.map((session) => ({ tunnel, session, values: valuesOf(session) })),
+  );
+  const names = nameInterfaces(
+    all.map(({ tunnel, session, values }) => ({
+      tunnel: tunnel.name,
+      session: session.name,
+      configured: values.interface,
+    })),
+  );
+  const sessions = all.map(({ tunnel, session, values }, index) => ({
+    tunnel,
+    table: session,
+    session: buildSession(session, values, names[index] ?? "", problems),
+  }));
+  return tables.map((table) => {
+    const own = sessions.filter(({ tunnel }) => tunnel === table);
+    const values = TUNNEL.complete(...table.layers.map(({ given }) => given));
+    return {
+      table,
+      tunnel: buildTunnel(
+        table.name,
+        values,
+        own.map(({ session }) => session),
+      ),
+      sessions: own,
+    };
+  });
+}
+
+function valuesOf(table: SessionTable): SessionValues {
+  return SESSION.complete(...table.layers.map(({ given }) => given));
+}
+
+function buildTunnel(
+  name: string,
+  values: TunnelValues,
+  sessions: readonly SessionConfiguration[],
+): BuiltTunnel["tunnel"] {
+  return {
+    name,
+    role: values.role ?? (values.peer === null ? "responder" : "both"),
+    peer: values.peer ?? undefined,
+    peerHostname: values.peer_hostname ?? undefined,
+    peerRouterId: parseRouterId(values.peer_router_id),
+    peerPort: values.peer_port,
+    local: values.local,
+    localPort: values.local_port,
+    encapsulation: values.encapsulation,
+    helloIntervalMs: milliseconds(values.hello_interval),
+    retransmit: buildRetransmit(values),
+    receiveWindow: values.receive_window,
+    reconnect: { minMs: milliseconds(values.reconnect.min), maxMs: milliseconds(values.reconnect.max) },
+    sessions,
+  };
+}
+
+function buildRetransmit({ retransmit }: TunnelValues): RetransmitConfiguration {
+  return {
+    initialMs: milliseconds(retransmit.initial),
+    maxMs: milliseconds(retransmit.max),
+    retries: retransmit.retries,
+    sccrqRetries: retransmit.sccrq_retries,
+  };
+}
+
+function buildSession(
+  table: SessionTable,
+  values: SessionValues,
+  interfaceName: string,
+  problems: Problems,
+): SessionConfiguration {
+  return {
+    name: table.name,
+    remoteEndId: buildEndId(table, values, problems),
+    pseudowire: values.pseudowire,
+    call: values.call ?? undefined,
+    interfaceName,
+    cookieSize: values.cookie_size,
+    l2Sublayer: values.l2_sublayer,
+    mtu: values.mtu,
+    bridge: values.bridge ?? undefined,
+    addresses: values.addresses,
+  };
+}
+
+function buildEndId(table: SessionTable, values: SessionValues, problems: Problems): Uint8Array {
+  const octets = encodeEndId(values.remote_end_id ?? table.name, values.end_id_format);
+  if (typeof octets !== "string") return octets;
+  const judgeable = !table.wrong.has("remote_end_id") && !table.wrong.has("end_id_format");
+  if (judgeable && values.remote_end_id === null) {
+    problems.error([...table.path, "remote_end_id"], `missing, and the session's name will not do: ${octets}`);
+  } else if (judgeable) {
+    problems.error(placeOf(table, "remote_end_id"), octets);
+  }
+  return new Uint8Array();
+}
+
+/** Of a duration that the schema has accepted. */
+function milliseconds(duration: string): number {
+  return parseDuration(duration) ?? 0;
+}

@@ -1,0 +1,56 @@
+import { ConfigError, type ConfigProblem, formatProblem } from "./config-error.ts";
+import { didYouMean } from "./did-you-mean.ts";
+import type { Format } from "./format.ts";
+import { dotted, type KeyLines } from "./key-lines.ts";
+
+/** Collects everything that is wrong in one file, so that the user sees it in one go. */
+export class Problems {
+  readonly #file: string;
+  readonly #lines: KeyLines;
+  readonly #errors: ConfigProblem[] = [];
+  readonly #warnings: string[] = [];
+
+  constructor(file: string, lines: KeyLines) {
+    this.#file = file;
+    this.#lines = lines;
+  }
+
+  error(path: readonly string[], text: string): void {
+    this.#errors.push(this.#problem(path, text));
+  }
+
+  warning(path: readonly string[], text: string): void {
+    this.#warnings.push(formatProblem(this.#file, this.#problem(path, text)));
+  }
+
+  warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  throwIfAny(): void {
+    if (this.#errors.length === 0) return;
+    const inOrder = this.#errors.toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0));
+    throw new ConfigError(this.#file, inOrder);
+  }
+
+  #problem(path: readonly string[], text: string): ConfigProblem {
+    return { line: this.#lines.lineOf(path), column: undefined, key: dotted(path), text };
+  }
+}
+
+/** `found "ip", allowed: "udp" (known, but not supported in this version)` */
+export function wrongValue(format: Format<unknown>, value: unknown): string {
+  const found = format.culprit === undefined ? value : format.culprit(value);
+  const sentence = `found ${describeValue(found)}, allowed: ${format.allowed}`;
+  if (format.later?.(found) === true) return `${sentence} (known, but not supported in this version)`;
+  const guess = format.guess?.(found);
+  if (format.accepts(guess)) return `${sentence}, did you mean ${JSON.stringify(guess)}?`;
+  return typeof found === "string" ? `${sentence}${didYouMean(found, format.choices ?? [])}` : sentence;
+}
+
+export function describeValue(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  return value instanceof Date ? "a date" : "a table";
+}

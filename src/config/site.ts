@@ -1,0 +1,32 @@
+import type { TunnelConfiguration } from "../control/configuration.ts";
+
+export type DatapathChoice = "auto" | "kernel" | "userspace" | "none";
+export type SiteLogLevel = "error" | "warn" | "info" | "debug" | "trace";
+
+/** A UDP address and port that a responder listens on. IPv4 in dotted notation. */
+export interface ListenAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The whole of a configuration file: checked, templates applied, defaults filled in. */
+export interface Site {
+  readonly lcce: {
+    /** Host Name AVP. */
+    readonly hostname: string;
+    /** Router ID AVP; `undefined`: to be derived from the first local address. */
+    readonly routerId: number | undefined;
+    /** Empty: this end only initiates. */
+    readonly listen: readonly ListenAddress[];
+    readonly datapath: DatapathChoice;
+    /** Absolute path. */
+    readonly adminSocket: string;
+    readonly logLevel: SiteLogLevel;
+  };
+  readonly tunnels: readonly TunnelConfiguration[];
+  /** What works but is hardly meant; a line each, with file, line and key. */
+  readonly warnings: readonly string[];
+}
+
+/** Where the daemon is found when nobody says otherwise. */
+export const DEFAULT_ADMIN_SOCKET = "/run/l2tpv3-lcc/admin.sock";

@@ -1,0 +1,103 @@
+import type { DecodedMessage, RejectedAvp } from "../avp/decode.ts";
+import { describeAvp } from "../avp/describe.ts";
+import type { AvpValues } from "../avp/messages.ts";
+import type { AvpName } from "../avp/registry.ts";
+import type { TunnelConfiguration } from "./configuration.ts";
+import { because, CDN, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
+
+/** IANA "L2TPv3 Pseudowire Types": Ethernet (RFC 4719). */
+export const ETHERNET_PSEUDOWIRE = 5;
+
+/** L2-Specific Sublayer AVP values (RFC 3931 5.4.4). */
+const SUBLAYERS = ["none", "default"] as const;
+export type L2Sublayer = (typeof SUBLAYERS)[number];
+
+/** Circuit Status AVP (RFC 3931 5.4.5): active; new circuit. */
+export const CIRCUIT_ACTIVE = 0x0001;
+export const CIRCUIT_NEW = 0x0002;
+
+/** The decoded AVPs of a message, whether or not all that it needs are there. */
+export function avpsOf(decoded: DecodedMessage): AvpValues {
+  switch (decoded.kind) {
+    case "message":
+      return decoded.message as AvpValues;
+    case "incomplete":
+      return decoded.avps;
+    case "zlb":
+    case "unknown":
+      return {};
+  }
+}
+
+/**
+ * Why a message cannot be accepted as it stands: an AVP with its M bit set that is not understood or malformed
+ * (RFC 3931 5.2, 7.1), or a required AVP that is missing. `undefined`: nothing wrong with its form.
+ */
+export function formFlaw(decoded: DecodedMessage): Result | undefined {
+  if (decoded.kind !== "message" && decoded.kind !== "incomplete") return undefined;
+  const refused = decoded.refused[0];
+  if (refused !== undefined) return refusedAvp(refused);
+  if (decoded.kind === "message") return undefined;
+  // RFC 3931 6.6 wants a Serial Number, but nothing depends on it and known peers leave it out.
+  const missing = decoded.missing.filter((name) => name !== "serialNumber");
+  return missing.length === 0 ? undefined : missingAvp(decoded.name, missing);
+}
+
+function refusedAvp(avp: RejectedAvp): Result {
+  const what = describeAvp(avp);
+  switch (avp.reason) {
+    case "wrong-length":
+    case "overrun":
+      return generalError(ERROR.wrongLength, `wrong length: ${what}`);
+    case "value-out-of-range":
+      return generalError(ERROR.valueOutOfRange, `value out of range: ${what}`);
+    case "hidden":
+      return generalError(ERROR.unknownMandatoryAvp, `hidden: ${what}`);
+    default:
+      return generalError(ERROR.unknownMandatoryAvp, `unknown mandatory AVP: ${what}`);
+  }
+}
+
+function missingAvp(message: string, missing: readonly AvpName[]): Result {
+  const names = missing.map((name) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)).join(", ");
+  return generalError(ERROR.valueOutOfRange, `${message} without ${names}`);
+}
+
+/** Why an SCCRQ is refused whatever it says. */
+export function unwillingness({ role }: TunnelConfiguration, closed: Result | undefined): Result | undefined {
+  if (role === "initiator") return because(STOPCCN.notAuthorized, "this end opens the control connection");
+  return closed;
+}
+
+/** RFC 3931 5.4.1: an unknown message type is ignored unless its M bit is set. */
+export function unknownTypeFlaw(decoded: Extract<DecodedMessage, { readonly kind: "unknown" }>): Result | undefined {
+  if (!decoded.mandatory) return undefined;
+  const message = `unknown message type ${decoded.messageType} of vendor ${decoded.vendorId}`;
+  return generalError(ERROR.unknownMandatoryAvp, message);
+}
+
+/** What an ICRQ, ICRP or ICCN asks of the data packets that we send, or why that cannot be done. */
+export type Framing = { readonly l2Sublayer: L2Sublayer } | { readonly flaw: Result };
+
+/** RFC 3931 5.4.4: an absent L2-Specific Sublayer AVP means none; sequencing without a sublayer is an error. */
+export function framingOf(avps: AvpValues): Framing {
+  const l2Sublayer = SUBLAYERS[avps.l2SpecificSublayer ?? 0];
+  if (l2Sublayer === undefined) {
+    const message = `L2-Specific Sublayer ${avps.l2SpecificSublayer} is not supported, 0 and 1 are`;
+    return { flaw: generalError(ERROR.valueOutOfRange, message) };
+  }
+  if ((avps.dataSequencing ?? 0) === 0) return { l2Sublayer };
+  return { flaw: { result: l2Sublayer === "none" ? CDN.sequencingWithoutSublayer : CDN.sequencingNotSupported } };
+}
+
+/** Lower wins, as unsigned 64-bit numbers in network order (RFC 3931 5.4.3). */
+export function compareTieBreakers(own: Uint8Array | undefined, peers: Uint8Array | undefined): TieOutcome {
+  if (own === undefined) return peers === undefined ? "neither" : "lost";
+  if (peers === undefined) return "won";
+  const index = own.findIndex((octet, i) => octet !== peers[i]);
+  if (index < 0) return "equal";
+  return (own[index] ?? 0) < (peers[index] ?? 0) ? "won" : "lost";
+}
+
+/** won: ours stands. lost: the peer's stands. equal: both start again. neither: no side sent a tie breaker. */
+export type TieOutcome = "won" | "lost" | "equal" | "neither";

@@ -1,0 +1,353 @@
+import type { DecodedMessage } from "../avp/decode.ts";
+import { encodeMessage, encodeZlb } from "../avp/encode.ts";
+import { patchNr, readNr } from "../avp/header.ts";
+import type { ControlMessage } from "../avp/messages.ts";
+import {
+  type ControlConnectionEffect,
+  type ControlConnectionEvent,
+  stepControlConnection,
+} from "../fsm/control-connection.ts";
+import type { TunnelConfiguration } from "./configuration.ts";
+import type { Endpoint, Instant } from "./core.ts";
+import {
+  type ChannelState,
+  createChannelState,
+  ReliableChannel,
+  retransmissionCycleMs,
+  retransmitDelayMs,
+} from "./reliable-channel.ts";
+import type { ConnectionTimer, LogContext, Turn } from "./turn.ts";
+
+/** A message whose answer is being prepared is acknowledged by itself after this long (RFC 3931 appendix B). */
+const ACKNOWLEDGE_DELAY_MS = 20;
+
+/** How long the datapath has to answer `query-activity` before its silence counts as the peer's. */
+const ACTIVITY_ANSWER_MS = 1_000;
+
+/** A closed connection answers retransmissions at least this long: a full default cycle (RFC 3931 3.3.2). */
+const MINIMUM_LINGER_MS = 31_000;
+
+/** Plain data: everything that makes a control connection what it is. */
+export interface ControlConnectionState {
+  readonly tunnel: string;
+  readonly localControlConnectionId: number;
+  /** 0 until the peer has assigned it. */
+  remoteControlConnectionId: number;
+  /** We sent the SCCRQ. */
+  readonly initiator: boolean;
+  /** The RFC's state name (RFC 3931 7.2). */
+  state: string;
+  /** open; stopping: our StopCCN is not acknowledged yet; lingering: the peer's StopCCN may come again. */
+  life: "open" | "stopping" | "lingering";
+  remote: Endpoint;
+  /** The socket that took the SCCRQ: a responder answers from it until the connection is established. */
+  readonly listener: Endpoint | undefined;
+  /** Whose socket carries our messages: our own id, a successor's id, or 0 for the listener's. */
+  socket: number;
+  readonly tieBreaker: Uint8Array | undefined;
+  /** The interval of the configuration less up to a tenth, so that many connections do not beat as one. */
+  readonly helloIntervalMs: number;
+  peerHostname: string;
+  peerRouterId: number | undefined;
+  peerPseudowireTypes: readonly number[];
+  /** When `state` was entered. */
+  since: Instant;
+  heard: boolean;
+  /** Data packets that the datapath had received when it was asked last. */
+  receivedPackets: number;
+  /** Messages that will be answered once the datapath is ready: their acknowledgement can wait for the answer. */
+  repliesInPreparation: number;
+  readonly channel: ChannelState<ControlMessage, DecodedMessage>;
+}
+
+export type ConnectionOrigin = Pick<
+  ControlConnectionState,
+  "localControlConnectionId" | "remoteControlConnectionId" | "initiator" | "remote" | "listener" | "tieBreaker"
+>;
+
+/** One control connection: its machine, its reliable channel, its timers, its way to the peer. Knows no sessions. */
+export class ControlConnection {
+  readonly state: ControlConnectionState;
+  readonly #configuration: TunnelConfiguration;
+  readonly #channel: ReliableChannel<ControlMessage, DecodedMessage>;
+
+  constructor(state: ControlConnectionState, configuration: TunnelConfiguration) {
+    this.state = state;
+    this.#configuration = configuration;
+    this.#channel = new ReliableChannel(state.channel);
+  }
+
+  /** A new connection in state idle, known to `turn.connections`. */
+  static create(configuration: TunnelConfiguration, origin: ConnectionOrigin, turn: Turn): ControlConnection {
+    const { helloIntervalMs } = configuration;
+    const state: ControlConnectionState = {
+      ...origin,
+      tunnel: configuration.name,
+      state: "idle",
+      life: "open",
+      socket: 0,
+      helloIntervalMs: helloIntervalMs - Math.floor(((helloIntervalMs / 10) * turn.entropy.uint32()) / 2 ** 32),
+      peerHostname: "",
+      peerRouterId: undefined,
+      peerPseudowireTypes: [],
+      since: turn.now,
+      heard: false,
+      receivedPackets: 0,
+      repliesInPreparation: 0,
+      channel: createChannelState(configuration.receiveWindow),
+    };
+    const connection = new ControlConnection(state, configuration);
+    turn.connections.assign(origin.localControlConnectionId, connection);
+    connection.#arm("setup", retransmissionCycleMs(configuration.retransmit), turn);
+    return connection;
+  }
+
+  get id(): number {
+    return this.state.localControlConnectionId;
+  }
+
+  get established(): boolean {
+    return this.state.state === "established";
+  }
+
+  /** For the log. */
+  get context(): LogContext {
+    return {
+      tunnel: this.state.tunnel,
+      details: {
+        local_ccid: this.id,
+        remote_ccid: this.state.remoteControlConnectionId,
+        peer: `${this.state.remote.address}:${this.state.remote.port}`,
+      },
+    };
+  }
+
+  /** One step of the machine of RFC 3931 7.2. */
+  step(event: ControlConnectionEvent, turn: Turn): readonly ControlConnectionEffect[] {
+    const { state, effects } = stepControlConnection(this.state.state, event);
+    if (state !== this.state.state) {
+      this.state.state = state;
+      this.state.since = turn.now;
+      if (state === "established") this.#stop("setup", turn);
+    }
+    return effects;
+  }
+
+  setPeerWindow(size: number): void {
+    this.#channel.setPeerWindow(size);
+  }
+
+  /** Queues a message; it leaves when the turn ends and the windows allow. */
+  send(message: ControlMessage, turn: Turn): void {
+    this.#channel.enqueue(message);
+    turn.touched.add(this);
+  }
+
+  /** Takes a message's sequence numbers; returns the messages that are due in order now (RFC 3931 4.2). */
+  receive(decoded: DecodedMessage, turn: Turn): readonly DecodedMessage[] {
+    this.#heardFromPeer(turn);
+    turn.touched.add(this);
+    const { ns, nr } = decoded.header;
+    if (this.#channel.acknowledge(nr)) this.#restartRetransmission(turn);
+    if (decoded.kind === "zlb" || isExplicitAcknowledgement(decoded)) return [];
+    return this.#channel.accept(ns, decoded);
+  }
+
+  /** What is unacknowledged goes out again now, without waiting for the timer. */
+  sendAgain(turn: Turn): void {
+    this.state.channel.inFlight = 0;
+    turn.touched.add(this);
+  }
+
+  /** Sends what is due and acknowledges what nothing else acknowledged. Called once when a turn ends. */
+  flush(turn: Turn): void {
+    const { channel } = this.state;
+    for (const { octets } of this.#channel.sendable((message, ns) => this.#encode(message, ns))) {
+      this.#transmit(octets, turn);
+    }
+    if (channel.outstanding.length > 0 && !turn.timers.isSet(this.#key("retransmit")))
+      this.#restartRetransmission(turn);
+    if (!channel.acknowledgementDue) this.#stop("acknowledge", turn);
+    else if (this.state.repliesInPreparation === 0) this.#acknowledge(turn);
+    else if (!turn.timers.isSet(this.#key("acknowledge"))) this.#arm("acknowledge", ACKNOWLEDGE_DELAY_MS, turn);
+    if (this.state.life === "stopping" && this.#channel.settled) this.release(turn);
+  }
+
+  /** The StopCCN leaves at once, before the connection's other effects; nothing new follows it. */
+  sendStopCcn(message: ControlMessage<"StopCCN">, turn: Turn): void {
+    this.#channel.discardWaiting();
+    const { octets } = this.#channel.sendUrgent(message, (queued, ns) => this.#encode(queued, ns));
+    this.#transmit(octets, turn);
+    this.state.life = "stopping";
+    this.#restartRetransmission(turn);
+    turn.touched.add(this);
+    this.#quiet(turn);
+    // Nobody has ever answered here: the one StopCCN is courtesy, not worth waiting for.
+    if (!this.state.heard) this.release(turn);
+  }
+
+  /** The peer said StopCCN: only its retransmissions are answered from now on (RFC 3931 3.3.2). */
+  linger(turn: Turn): void {
+    this.#channel.abandon();
+    this.state.life = "lingering";
+    turn.touched.add(this);
+    this.#quiet(turn);
+    this.#stop("retransmit", turn);
+    this.#arm("linger", Math.max(MINIMUM_LINGER_MS, retransmissionCycleMs(this.#configuration.retransmit)), turn);
+  }
+
+  #quiet(turn: Turn): void {
+    this.#stop("hello", turn);
+    this.#stop("activity", turn);
+    this.#stop("setup", turn);
+  }
+
+  /** Forgets the connection: socket, timers, id. */
+  release(turn: Turn): void {
+    for (const kind of ["retransmit", "acknowledge", "hello", "activity", "setup", "linger"] as const) {
+      this.#stop(kind, turn);
+    }
+    this.closeSocket(turn);
+    turn.touched.delete(this);
+    if (turn.connections.get(this.id) === this) turn.connections.release(this.id, turn.now);
+  }
+
+  openSocket(local: Endpoint, remote: Endpoint | undefined, turn: Turn): void {
+    this.state.socket = this.id;
+    turn.emit({ type: "open-socket", localControlConnectionId: this.id, local, remote });
+  }
+
+  /** Only this address and port count from now on (RFC 3931 4.1.2.2). */
+  connectSocket(remote: Endpoint, turn: Turn): void {
+    this.state.remote = remote;
+    turn.emit({ type: "connect-socket", localControlConnectionId: this.id, remote });
+  }
+
+  closeSocket(turn: Turn): void {
+    if (this.state.socket === this.id) turn.emit({ type: "close-socket", localControlConnectionId: this.id });
+    this.state.socket = 0;
+  }
+
+  /** Gives up its own socket and sends through a successor's: two sockets with the same addresses would compete. */
+  yieldSocketTo(successor: ControlConnection, turn: Turn): void {
+    this.closeSocket(turn);
+    this.state.socket = successor.id;
+  }
+
+  /** Returns "dead" when the peer has left a message unacknowledged to the end. */
+  expire(kind: ConnectionTimer, turn: Turn): "dead" | "setup-timeout" | "fine" {
+    turn.touched.add(this);
+    switch (kind) {
+      case "retransmit":
+        return this.#retransmit(turn);
+      case "acknowledge":
+        if (this.state.channel.acknowledgementDue) this.#acknowledge(turn);
+        return "fine";
+      case "hello":
+        this.#probe(turn);
+        return "fine";
+      case "activity":
+        this.#sendHello(turn);
+        return "fine";
+      case "linger":
+        this.release(turn);
+        return "fine";
+      case "setup":
+        return "setup-timeout";
+    }
+  }
+
+  #retransmit(turn: Turn): "dead" | "fine" {
+    const { retries, sccrqRetries } = this.#configuration.retransmit;
+    if (!this.#channel.timeout(this.state.state === "wait-ctl-reply" ? sccrqRetries : retries)) return "dead";
+    this.#restartRetransmission(turn);
+    return "fine";
+  }
+
+  /** Silence: ask the datapath first, because data counts as a sign of life too (RFC 3931 4.4). */
+  #probe(turn: Turn): void {
+    if (!this.#channel.settled) {
+      // A message is under way: its retransmissions find out whether the peer is there.
+      this.#arm("hello", this.state.helloIntervalMs, turn);
+      return;
+    }
+    turn.emit({ type: "query-activity", localControlConnectionId: this.id });
+    this.#arm("activity", ACTIVITY_ANSWER_MS, turn);
+  }
+
+  /** The datapath's answer to `query-activity`. */
+  activity(receivedPackets: number, turn: Turn): void {
+    if (!turn.timers.isSet(this.#key("activity"))) return;
+    this.#stop("activity", turn);
+    turn.touched.add(this);
+    if (receivedPackets === this.state.receivedPackets) {
+      this.#sendHello(turn);
+      return;
+    }
+    this.state.receivedPackets = receivedPackets;
+    this.#arm("hello", this.state.helloIntervalMs, turn);
+  }
+
+  #sendHello(turn: Turn): void {
+    this.send({ name: "HELLO" }, turn);
+    this.#arm("hello", this.state.helloIntervalMs, turn);
+  }
+
+  /** Starts the keepalive: the connection is established. */
+  startHello(turn: Turn): void {
+    if (this.state.helloIntervalMs > 0) this.#arm("hello", this.state.helloIntervalMs, turn);
+  }
+
+  #heardFromPeer(turn: Turn): void {
+    this.state.heard = true;
+    if (!turn.timers.isSet(this.#key("hello")) && !turn.timers.isSet(this.#key("activity"))) return;
+    this.#stop("activity", turn);
+    this.#arm("hello", this.state.helloIntervalMs, turn);
+  }
+
+  #acknowledge(turn: Turn): void {
+    const { channel, remoteControlConnectionId } = this.state;
+    channel.acknowledgementDue = false;
+    this.#stop("acknowledge", turn);
+    // Without authentication a ZLB; an explicit ACK would count as a sequenced message with several peers.
+    this.#transmit(encodeZlb(remoteControlConnectionId, channel.nextNs, channel.nr), turn);
+  }
+
+  #encode(message: ControlMessage, ns: number): Uint8Array {
+    return encodeMessage(this.state.remoteControlConnectionId, ns, this.state.channel.nr, message);
+  }
+
+  #transmit(encoded: Uint8Array, turn: Turn): void {
+    const { channel, remote, socket, listener } = this.state;
+    let octets = encoded;
+    if (readNr(encoded) !== channel.nr) {
+      // A retransmission carries today's Nr (RFC 3931 4.2); the first copy may still be on its way, so it stays as it is.
+      octets = encoded.slice();
+      patchNr(octets, channel.nr);
+    }
+    if (socket !== 0) turn.emit({ type: "send", localControlConnectionId: socket, to: remote, octets });
+    else if (listener !== undefined) turn.emit({ type: "reply", from: listener, to: remote, octets });
+  }
+
+  #restartRetransmission(turn: Turn): void {
+    const { outstanding, retransmissions } = this.state.channel;
+    if (outstanding.length === 0) this.#stop("retransmit", turn);
+    else this.#arm("retransmit", retransmitDelayMs(this.#configuration.retransmit, retransmissions), turn);
+  }
+
+  #key(kind: ConnectionTimer): string {
+    return `${kind} ${this.id}`;
+  }
+
+  #arm(kind: ConnectionTimer, delayMs: number, turn: Turn): void {
+    turn.timers.set(this.#key(kind), { owner: "connection", id: this.id, kind }, turn.now + delayMs);
+  }
+
+  #stop(kind: ConnectionTimer, turn: Turn): void {
+    turn.timers.stop(this.#key(kind));
+  }
+}
+
+function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {
+  return decoded.kind === "message" && decoded.message.name === "ACK";
+}

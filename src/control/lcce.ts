@@ -1,0 +1,317 @@
+import { type DecodedMessage, decodeMessage } from "../avp/decode.ts";
+import { ProtocolError } from "../avp/protocol-error.ts";
+import { avpsOf } from "./admission.ts";
+import type { LcceConfiguration } from "./configuration.ts";
+import type { ControlConnection } from "./control-connection.ts";
+import type { Core, Effect, Endpoint, Entropy, Input, Instant } from "./core.ts";
+import { sameEndpoint } from "./endpoint.ts";
+import { refusal } from "./handshake.ts";
+import { Registry } from "./registry.ts";
+import { because, CDN, STOPCCN } from "./result-codes.ts";
+import type { Session } from "./session.ts";
+import { TimerTable } from "./timer-table.ts";
+import { Tunnel } from "./tunnel.ts";
+import type { Timer, Turn } from "./turn.ts";
+import type { LcceView } from "./view.ts";
+import { viewOf } from "./view-of.ts";
+
+/** Strangers get at most this many StopCCN a second: nobody's flood is to be reflected. */
+const REFUSALS_PER_SECOND = 10;
+
+type Of<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
+
+/** An RFC 3931 LCCE, as a pure function of what happens to it. */
+export class Lcce implements Core {
+  readonly #configuration: LcceConfiguration;
+  readonly #entropy: Entropy;
+  readonly #timers = new TimerTable<Timer>();
+  readonly #connections = new Registry<ControlConnection>();
+  readonly #sessions = new Registry<Session>();
+  readonly #tunnels = new Map<string, Tunnel>();
+  #serialNumber = 0;
+  #refusals = { second: 0, count: 0 };
+
+  constructor(configuration: LcceConfiguration, entropy: Entropy, now: Instant) {
+    this.#configuration = configuration;
+    this.#entropy = entropy;
+    for (const tunnel of configuration.tunnels) this.#tunnels.set(tunnel.name, new Tunnel(tunnel, now));
+  }
+
+  receive(input: Input, now: Instant): readonly Effect[] {
+    return this.#take(now, (turn) => this.#handle(input, turn));
+  }
+
+  expire(now: Instant): readonly Effect[] {
+    return this.#take(now, (turn) => {
+      for (let timer = this.#timers.takeDue(now); timer !== undefined; timer = this.#timers.takeDue(now)) {
+        this.#fire(timer, turn);
+      }
+    });
+  }
+
+  nextDeadline(): Instant | undefined {
+    return this.#timers.nextDeadline();
+  }
+
+  idle(): boolean {
+    for (const { state } of this.#connections.owners()) if (state.life !== "lingering") return false;
+    return true;
+  }
+
+  #take(now: Instant, act: (turn: Turn) => void): readonly Effect[] {
+    const effects: Effect[] = [];
+    const turn: Turn = {
+      now,
+      entropy: this.#entropy,
+      timers: this.#timers,
+      connections: this.#connections,
+      sessions: this.#sessions,
+      touched: new Set(),
+      hostname: this.#configuration.hostname,
+      routerId: this.#configuration.routerId,
+      emit: (effect) => effects.push(effect),
+      log: (level, event, message, context) => effects.push({ type: "log", level, event, message, ...context }),
+      nextSerialNumber: () => {
+        this.#serialNumber = (this.#serialNumber + 1) >>> 0;
+        return this.#serialNumber;
+      },
+    };
+    act(turn);
+    for (const connection of turn.touched) connection.flush(turn);
+    return effects;
+  }
+
+  #handle(input: Input, turn: Turn): void {
+    switch (input.type) {
+      case "start":
+        for (const tunnel of this.#tunnels.values()) tunnel.attempt(turn);
+        return;
+      case "datagram":
+        this.#receiveDatagram(input, turn);
+        return;
+      case "peer-resolved":
+        this.#tunnels.get(input.tunnel)?.peerResolved(input.address, turn);
+        return;
+      case "peer-unresolved":
+        this.#tunnels.get(input.tunnel)?.peerUnresolved(input.reason, turn);
+        return;
+      case "socket-failed":
+      case "tunnel-refused":
+        this.#withConnection(input.localControlConnectionId, (tunnel, connection) =>
+          tunnel.refused(connection, input.reason, turn),
+        );
+        return;
+      case "tunnel-created":
+        return;
+      case "session-created":
+      case "session-refused":
+        this.#datapathAnswered(input, turn);
+        return;
+      case "activity":
+        this.#connections.get(input.localControlConnectionId)?.activity(input.receivedPackets, turn);
+        return;
+      case "open":
+        this.#open(input, turn);
+        return;
+      case "close":
+        this.#close(input, turn);
+        return;
+      case "shutdown":
+        for (const tunnel of this.#tunnels.values()) tunnel.close({ result: STOPCCN.shuttingDown }, turn);
+        return;
+    }
+  }
+
+  #withConnection(id: number, act: (tunnel: Tunnel, connection: ControlConnection) => void): void {
+    const connection = this.#connections.get(id);
+    const tunnel = connection && this.#tunnels.get(connection.state.tunnel);
+    if (connection !== undefined && tunnel !== undefined && connection.state.life === "open") act(tunnel, connection);
+  }
+
+  #receiveDatagram(input: Of<"datagram">, turn: Turn): void {
+    const { from, to, octets } = input;
+    let decoded: DecodedMessage;
+    try {
+      decoded = decodeMessage(octets);
+    } catch (error) {
+      // RFC 3931 7.1: what has no sound header is discarded in silence.
+      if (!(error instanceof ProtocolError)) throw error;
+      turn.log("debug", "datagram-discarded", error.message, { details: { from: `${from.address}:${from.port}` } });
+      return;
+    }
+    const id = decoded.header.controlConnectionId;
+    const connection = id === 0 ? this.#findByPeer(decoded, from) : this.#connections.get(id);
+    if (connection !== undefined) this.#receiveOn(connection, decoded, input, turn);
+    else if (id === 0 && messageName(decoded) === "SCCRQ") this.#receiveSccrq(decoded, from, to, turn);
+    else turn.log("debug", "unknown-control-connection", `datagram for control connection ${id}`, sender(from));
+  }
+
+  /** A StopCCN from a peer that has not learnt our id names its own instead (RFC 3931 5.4.3). */
+  #findByPeer(decoded: DecodedMessage, from: Endpoint): ControlConnection | undefined {
+    if (messageName(decoded) !== "StopCCN") return undefined;
+    const remoteId = avpsOf(decoded).assignedControlConnectionId ?? 0;
+    if (remoteId === 0) return undefined;
+    for (const connection of this.#connections.owners()) {
+      const { remoteControlConnectionId, remote } = connection.state;
+      if (remoteControlConnectionId === remoteId && sameEndpoint(remote, from)) return connection;
+    }
+    return undefined;
+  }
+
+  #receiveOn(connection: ControlConnection, decoded: DecodedMessage, input: Of<"datagram">, turn: Turn): void {
+    const { state } = connection;
+    const { from } = input;
+    const anyPort = state.initiator && state.state === "wait-ctl-reply";
+    if (from.address !== state.remote.address || (from.port !== state.remote.port && !anyPort)) {
+      turn.log("debug", "wrong-source", "datagram from another address than the peer's", sender(from));
+      return;
+    }
+    const tunnel = this.#tunnels.get(state.tunnel);
+    if (tunnel === undefined) return;
+    try {
+      tunnel.receive(connection, decoded, from, turn);
+    } catch (error) {
+      // A wall: an error of ours ends this connection and no other.
+      turn.log("error", "internal-error", String(error instanceof Error ? error.stack : error), {
+        tunnel: state.tunnel,
+        details: { octets: hex(input.octets) },
+      });
+      tunnel.abort(connection, turn);
+    }
+  }
+
+  #receiveSccrq(decoded: DecodedMessage, from: Endpoint, to: Endpoint, turn: Turn): void {
+    const tunnel = this.#tunnelFor(decoded, from, to);
+    if (tunnel !== undefined) {
+      tunnel.receiveSccrq(decoded, from, to, turn);
+      return;
+    }
+    turn.log("warn", "unknown-peer", "SCCRQ from a peer that no tunnel names", {
+      details: { peer: `${from.address}:${from.port}`, host_name: avpsOf(decoded).hostName ?? "" },
+    });
+    if (!this.#mayRefuse(turn.now)) return;
+    const cause = because(STOPCCN.notAuthorized, "no tunnel is configured for this peer");
+    const octets = refusal(avpsOf(decoded).assignedControlConnectionId ?? 0, cause);
+    turn.emit({ type: "reply", from: to, to: from, octets });
+  }
+
+  #mayRefuse(now: Instant): boolean {
+    const second = Math.floor(now / 1_000);
+    if (second !== this.#refusals.second) this.#refusals = { second, count: 0 };
+    this.#refusals.count += 1;
+    return this.#refusals.count <= REFUSALS_PER_SECOND;
+  }
+
+  /** The tunnel that names this peer most closely: by address, host name, Router ID (RFC 3931 3.3). */
+  #tunnelFor(decoded: DecodedMessage, from: Endpoint, to: Endpoint): Tunnel | undefined {
+    const { hostName, routerId } = avpsOf(decoded);
+    let best: Tunnel | undefined;
+    let bestRank = 0;
+    for (const tunnel of this.#tunnels.values()) {
+      const { peer, peerHostname, peerRouterId, local, role } = tunnel.configuration;
+      if (local !== "auto" && to.address !== "0.0.0.0" && to.address !== local) continue;
+      const score = scoreOf([
+        [peer, tunnel.state.address === from.address],
+        [peerHostname, peerHostname === hostName],
+        [peerRouterId, peerRouterId === routerId],
+      ]);
+      // One that only opens stands behind one that accepts: it would refuse.
+      const rank = score === 0 ? 0 : 2 * score + (role === "initiator" ? 0 : 1);
+      if (rank > bestRank) {
+        best = tunnel;
+        bestRank = rank;
+      }
+    }
+    return best;
+  }
+
+  #datapathAnswered(input: Of<"session-created"> | Of<"session-refused">, turn: Turn): void {
+    const session = this.#sessions.get(input.localSessionId);
+    if (session === undefined) return;
+    const connection = this.#connections.get(session.state.localControlConnectionId);
+    if (connection === undefined) return;
+    const refused = input.type === "session-refused" ? input.reason : undefined;
+    session.datapathAnswered(refused, connection, turn);
+  }
+
+  #open({ tunnel: name, session: sessionName }: Of<"open">, turn: Turn): void {
+    const tunnel = this.#tunnels.get(name);
+    if (tunnel === undefined) return;
+    if (sessionName === undefined) {
+      tunnel.open(turn);
+      return;
+    }
+    const session = tunnel.sessions.get(sessionName);
+    const connection = tunnel.live(turn);
+    if (session === undefined) return;
+    session.state.closed = false;
+    session.state.failures = 0;
+    if (connection?.established && session.callsOn(connection)) session.call(connection, turn);
+  }
+
+  #close({ tunnel: name, session: sessionName }: Of<"close">, turn: Turn): void {
+    const tunnel = this.#tunnels.get(name);
+    if (tunnel === undefined) return;
+    if (sessionName === undefined) {
+      tunnel.close(because(STOPCCN.generalClear, "closed by the administrator"), turn);
+      return;
+    }
+    const session = tunnel.sessions.get(sessionName);
+    const connection = tunnel.live(turn);
+    if (session === undefined) return;
+    session.state.closed = true;
+    const reason = "closed by the administrator";
+    if (connection !== undefined) session.close(because(CDN.administrative, reason), reason, connection, turn);
+  }
+
+  #fire(timer: Timer, turn: Turn): void {
+    switch (timer.owner) {
+      case "connection": {
+        const connection = this.#connections.get(timer.id);
+        const tunnel = connection && this.#tunnels.get(connection.state.tunnel);
+        if (connection !== undefined) tunnel?.expireConnection(connection, timer.kind, turn);
+        return;
+      }
+      case "tunnel":
+        this.#tunnels.get(timer.name)?.expire(timer.kind, turn);
+        return;
+      case "session": {
+        const tunnel = this.#tunnels.get(timer.tunnel);
+        const session = tunnel?.sessions.get(timer.name);
+        const connection = tunnel?.live(turn);
+        if (session === undefined || !connection?.established) return;
+        if (timer.kind === "setup") session.setupTimedOut(connection, turn);
+        else session.call(connection, turn);
+        return;
+      }
+    }
+  }
+
+  view(): LcceView {
+    const { hostname, routerId } = this.#configuration;
+    return {
+      hostname,
+      routerId,
+      tunnels: Array.from(this.#tunnels.values(), (tunnel) => viewOf(tunnel, this.#connections)),
+    };
+  }
+}
+
+function messageName(decoded: DecodedMessage): string | undefined {
+  if (decoded.kind === "message") return decoded.message.name;
+  return decoded.kind === "incomplete" ? decoded.name : undefined;
+}
+
+/** How many selectors are set, if all that are set agree; else 0. */
+function scoreOf(selectors: readonly (readonly [configured: unknown, agrees: boolean])[]): number {
+  const set = selectors.filter(([configured]) => configured !== undefined);
+  return set.every(([, agrees]) => agrees) ? set.length : 0;
+}
+
+function sender(from: Endpoint) {
+  return { details: { from: `${from.address}:${from.port}` } };
+}
+
+function hex(octets: Uint8Array): string {
+  return Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
+}

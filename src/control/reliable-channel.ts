@@ -1,0 +1,200 @@
+import type { RetransmitConfiguration } from "./configuration.ts";
+import {
+  type CongestionWindow,
+  collapseCongestionWindow,
+  createCongestionWindow,
+  openCongestionWindow,
+} from "./congestion-window.ts";
+import { isOldSequence, nextSequence, sequenceDistance } from "./sequence.ts";
+
+/** A message that was sent and is not acknowledged. */
+export interface Outstanding {
+  readonly ns: number;
+  /** As encoded for the first transmission; Nr (and the digest over it) is renewed with every later one. */
+  readonly octets: Uint8Array;
+}
+
+/** Plain data: a restarted daemon goes on with a copy of it. */
+export interface ChannelState<Outgoing, Incoming> {
+  /** Ns of the next message that is sent for the first time. */
+  nextNs: number;
+  /** Ns that the peer's next message must carry: our Nr. */
+  nr: number;
+  /** Oldest first, with consecutive Ns that end before `nextNs`. */
+  outstanding: Outstanding[];
+  /** How many of `outstanding`, from the oldest, went out since the last timeout. */
+  inFlight: number;
+  /** Not sent yet: the window is closed. */
+  waiting: Outgoing[];
+  /** Received out of order, at most `ownWindow` of them. */
+  early: { readonly ns: number; readonly item: Incoming }[];
+  /** The peer's Receive Window Size: messages that it is ready to hold. */
+  peerWindow: number;
+  readonly ownWindow: number;
+  congestion: CongestionWindow;
+  /** Retransmissions of the oldest outstanding message so far. */
+  retransmissions: number;
+  /** Something was received that no sent message has acknowledged yet. */
+  acknowledgementDue: boolean;
+}
+
+/** RFC 3931 5.4.3: what a peer can hold that has not said it. */
+const DEFAULT_RECEIVE_WINDOW = 4;
+
+export function createChannelState<Outgoing, Incoming>(ownWindow: number): ChannelState<Outgoing, Incoming> {
+  return {
+    nextNs: 0,
+    nr: 0,
+    outstanding: [],
+    inFlight: 0,
+    waiting: [],
+    early: [],
+    peerWindow: DEFAULT_RECEIVE_WINDOW,
+    ownWindow,
+    congestion: createCongestionWindow(DEFAULT_RECEIVE_WINDOW),
+    retransmissions: 0,
+    acknowledgementDue: false,
+  };
+}
+
+/**
+ * Reliable, ordered delivery of control messages (RFC 3931 4.2, appendix A). Arithmetic on two counters and two queues:
+ * it knows neither messages nor time. The caller encodes, sends, and keeps the retransmission timer.
+ */
+export class ReliableChannel<Outgoing, Incoming> {
+  readonly state: ChannelState<Outgoing, Incoming>;
+
+  constructor(state: ChannelState<Outgoing, Incoming>) {
+    this.state = state;
+  }
+
+  setPeerWindow(size: number): void {
+    this.state.peerWindow = size;
+    this.state.congestion.threshold = size;
+  }
+
+  enqueue(message: Outgoing): void {
+    this.state.waiting.push(message);
+  }
+
+  /** What still waits is given up: a StopCCN makes it pointless, and must not wait behind it. */
+  discardWaiting(): void {
+    this.state.waiting = [];
+  }
+
+  /** Nothing of ours matters to the peer any more: it has closed the connection. */
+  abandon(): void {
+    this.discardWaiting();
+    this.state.outstanding = [];
+    this.state.inFlight = 0;
+  }
+
+  /** Nothing is left that the peer has not acknowledged. */
+  get settled(): boolean {
+    return this.state.outstanding.length === 0 && this.state.waiting.length === 0;
+  }
+
+  /** Takes the Nr of a received message. Returns whether it acknowledged something new. */
+  acknowledge(nr: number): boolean {
+    const { state } = this;
+    const oldest = state.outstanding[0];
+    if (oldest === undefined) return false;
+    const count = sequenceDistance(oldest.ns, nr);
+    // An Nr beyond what was sent is bogus, one before the oldest outstanding message is old news: both change nothing.
+    if (count === 0 || count > state.outstanding.length) return false;
+    state.outstanding.splice(0, count);
+    state.inFlight = Math.max(0, state.inFlight - count);
+    state.retransmissions = 0;
+    for (let i = 0; i < count; i++) openCongestionWindow(state.congestion, state.peerWindow);
+    return true;
+  }
+
+  /** Takes a sequenced message; returns what is now due in order, which may be nothing. */
+  accept(ns: number, item: Incoming): readonly Incoming[] {
+    const { state } = this;
+    if (ns !== state.nr) {
+      // A duplicate is acknowledged again: our acknowledgement may have been lost (RFC 3931 4.2).
+      if (isOldSequence(ns, state.nr)) state.acknowledgementDue = true;
+      else this.#keepEarly(ns, item);
+      return [];
+    }
+    state.acknowledgementDue = true;
+    state.nr = nextSequence(ns);
+    const due = [item];
+    for (let next = this.#takeEarly(); next !== undefined; next = this.#takeEarly()) {
+      due.push(next);
+      state.nr = nextSequence(state.nr);
+    }
+    return due;
+  }
+
+  #keepEarly(ns: number, item: Incoming): void {
+    const { early, nr, ownWindow } = this.state;
+    if (sequenceDistance(nr, ns) >= ownWindow || early.some((entry) => entry.ns === ns)) return;
+    early.push({ ns, item });
+  }
+
+  #takeEarly(): Incoming | undefined {
+    const { early, nr } = this.state;
+    if (early.length === 0) return undefined;
+    const index = early.findIndex((entry) => entry.ns === nr);
+    return index < 0 ? undefined : early.splice(index, 1)[0]?.item;
+  }
+
+  /**
+   * Hands out what may be sent now: first what a timeout took out of flight, then what waits, as far as the peer's and
+   * the congestion window allow (RFC 3931 4.2, appendix A). Everything handed out counts as sent and as acknowledging.
+   */
+  *sendable(encode: (message: Outgoing, ns: number) => Uint8Array): Generator<Outstanding> {
+    const { state } = this;
+    while (state.inFlight < Math.min(state.congestion.size, state.peerWindow)) {
+      const outstanding = state.outstanding[state.inFlight] ?? this.#sendFirst(encode);
+      if (outstanding === undefined) return;
+      state.inFlight += 1;
+      state.acknowledgementDue = false;
+      yield outstanding;
+    }
+  }
+
+  /** Sends one message past closed windows: for a StopCCN, which must go out at once. */
+  sendUrgent(message: Outgoing, encode: (message: Outgoing, ns: number) => Uint8Array): Outstanding {
+    const { state } = this;
+    state.waiting.unshift(message);
+    const sent = this.#sendFirst(encode) as Outstanding;
+    if (state.inFlight === state.outstanding.length - 1) state.inFlight += 1;
+    state.acknowledgementDue = false;
+    return sent;
+  }
+
+  #sendFirst(encode: (message: Outgoing, ns: number) => Uint8Array): Outstanding | undefined {
+    const { state } = this;
+    const message = state.waiting.shift();
+    if (message === undefined) return undefined;
+    const outstanding = { ns: state.nextNs, octets: encode(message, state.nextNs) };
+    state.nextNs = nextSequence(state.nextNs);
+    state.outstanding.push(outstanding);
+    return outstanding;
+  }
+
+  /** The retransmission timer ran out. Returns false when the peer has used up its chances. */
+  timeout(retries: number): boolean {
+    const { state } = this;
+    if (state.retransmissions >= retries) return false;
+    state.retransmissions += 1;
+    state.inFlight = 0;
+    collapseCongestionWindow(state.congestion);
+    return true;
+  }
+}
+
+/** The wait before retransmission number `retransmissions` + 1: doubling from initial to max (RFC 3931 4.2). */
+export function retransmitDelayMs(policy: RetransmitConfiguration, retransmissions: number): number {
+  return Math.min(policy.maxMs, policy.initialMs * 2 ** Math.min(retransmissions, 30));
+}
+
+/** A full retransmission cycle: from the first transmission of a message until its sender gives up. */
+export function retransmissionCycleMs(policy: RetransmitConfiguration): number {
+  let total = 0;
+  for (let n = 0; n <= policy.retries; n++) total += retransmitDelayMs(policy, n);
+  return total;
+}

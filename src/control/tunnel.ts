@@ -1,0 +1,469 @@
+import type { DecodedMessage } from "../avp/decode.ts";
+import type { MessageName } from "../avp/messages.ts";
+import type { ControlConnectionEffect, ControlConnectionEvent } from "../fsm/control-connection.ts";
+import { avpsOf, compareTieBreakers, formFlaw, unknownTypeFlaw, unwillingness } from "./admission.ts";
+import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
+import type { TunnelConfiguration } from "./configuration.ts";
+import { ControlConnection } from "./control-connection.ts";
+import type { Endpoint, Instant } from "./core.ts";
+import { isAddress, sameEndpoint } from "./endpoint.ts";
+import { opening, refusal, stopCcn } from "./handshake.ts";
+import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
+import { Session } from "./session.ts";
+import { backOffMs, type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn, withJitter } from "./turn.ts";
+
+/** Connections that a peer may hold open without having finished the handshake. The oldest goes first. */
+const MAX_HALF_OPEN = 4;
+
+/** Plain data: what a tunnel remembers from one control connection to the next. */
+export interface TunnelState {
+  readonly name: string;
+  /** The peer's address: as configured, or as DNS gave it last. */
+  address: string | undefined;
+  /** Local id of the connection that counts: the established one, else the attempt under way; 0 without any. */
+  live: number;
+  /** Failed attempts in a row. */
+  failures: number;
+  /** Why it is closed and stays so until an administrator opens it: peers are told. */
+  closed: Result | undefined;
+  since: Instant;
+  lastError: string;
+}
+
+/** One configured peer: opens and accepts its control connections, keeps at most one established, tries again. */
+export class Tunnel {
+  readonly configuration: TunnelConfiguration;
+  readonly state: TunnelState;
+  readonly sessions: ReadonlyMap<string, Session>;
+  readonly #ids = new Set<number>();
+
+  constructor(configuration: TunnelConfiguration, now: Instant) {
+    this.configuration = configuration;
+    const { name, peer } = configuration;
+    const address = peer !== undefined && isAddress(peer) ? peer : undefined;
+    this.state = { name, address, live: 0, failures: 0, closed: undefined, since: now, lastError: "" };
+    this.sessions = new Map(
+      configuration.sessions.map((session) => [
+        session.name,
+        new Session(session, configuration, Session.initialState(session, now)),
+      ]),
+    );
+  }
+
+  /** The connection that counts. */
+  live(turn: Pick<Turn, "connections">): ControlConnection | undefined {
+    return this.state.live === 0 ? undefined : turn.connections.get(this.state.live);
+  }
+
+  /** Begins an attempt, unless one is under way or this end only answers. */
+  attempt(turn: Turn): void {
+    turn.timers.stop(this.#key("attempt"));
+    if (this.state.closed !== undefined || this.live(turn) !== undefined) return;
+    const { peer, role } = this.configuration;
+    if (peer !== undefined && !isAddress(peer)) {
+      // A name is looked up for each attempt: it may point elsewhere by now. A responder needs it to know the peer.
+      turn.emit({ type: "resolve-peer", tunnel: this.state.name, host: peer });
+    } else if (role !== "responder") this.#openConnection(turn);
+  }
+
+  peerResolved(address: string, turn: Turn): void {
+    this.state.address = address;
+    if (this.configuration.role !== "responder") {
+      if (this.state.closed === undefined && this.live(turn) === undefined) this.#openConnection(turn);
+      return;
+    }
+    this.#setTimer("resolve", this.configuration.reconnect.maxMs, turn);
+  }
+
+  peerUnresolved(reason: string, turn: Turn): void {
+    this.#fail(`the peer's name cannot be resolved: ${reason}`, turn);
+    if (this.configuration.role === "responder") this.#setTimer("resolve", this.configuration.reconnect.minMs, turn);
+    else this.#attemptLater(turn);
+  }
+
+  #openConnection(turn: Turn): void {
+    const { configuration, state } = this;
+    if (state.address === undefined) return;
+    const connection = this.#createConnection(
+      {
+        remoteControlConnectionId: 0,
+        initiator: true,
+        remote: { address: state.address, port: configuration.peerPort },
+        listener: undefined,
+        tieBreaker: configuration.role === "both" ? turn.entropy.octets(TIE_BREAKER_LENGTH) : undefined,
+      },
+      turn,
+    );
+    state.live = connection.id;
+    state.since = turn.now;
+    const address = configuration.local === "auto" ? "0.0.0.0" : configuration.local;
+    connection.openSocket({ address, port: configuration.localPort }, undefined, turn);
+    this.#step(connection, { type: "local.open" }, undefined, turn);
+  }
+
+  #createConnection(
+    origin: Omit<Parameters<typeof ControlConnection.create>[1], "localControlConnectionId">,
+    turn: Turn,
+  ): ControlConnection {
+    const localControlConnectionId = turn.connections.draw(turn.entropy, turn.now);
+    const connection = ControlConnection.create(this.configuration, { ...origin, localControlConnectionId }, turn);
+    this.#ids.add(connection.id);
+    return connection;
+  }
+
+  /** Every connection that is not forgotten yet. */
+  connections(turn: Pick<Turn, "connections">): ControlConnection[] {
+    const alive: ControlConnection[] = [];
+    for (const id of this.#ids) {
+      const connection = turn.connections.get(id);
+      if (connection === undefined) this.#ids.delete(id);
+      else alive.push(connection);
+    }
+    return alive;
+  }
+
+  /** An SCCRQ whose sender this tunnel names. `to` is the socket that took it. */
+  receiveSccrq(decoded: DecodedMessage, from: Endpoint, to: Endpoint, turn: Turn): void {
+    const avps = avpsOf(decoded);
+    const remoteControlConnectionId = avps.assignedControlConnectionId ?? 0;
+    // A retransmission carries CCID 0 too: it is known by its sender and the id that this one assigned.
+    const known = this.connections(turn).find(
+      ({ state }) =>
+        !state.initiator &&
+        state.remoteControlConnectionId === remoteControlConnectionId &&
+        sameEndpoint(state.remote, from),
+    );
+    if (known !== undefined) {
+      known.receive(decoded, turn);
+      return;
+    }
+    const flaw = formFlaw(decoded) ?? unwillingness(this.configuration, this.state.closed);
+    if (flaw !== undefined) this.#refuse(remoteControlConnectionId, flaw, from, to, turn);
+    else if (this.#settleTie(avps.tieBreaker, remoteControlConnectionId, from, to, turn)) {
+      this.#answer(decoded, remoteControlConnectionId, from, to, turn);
+    }
+  }
+
+  /** RFC 3931 5.4.3. Returns whether the peer's SCCRQ is to be answered. */
+  #settleTie(
+    tieBreaker: Uint8Array | undefined,
+    remoteControlConnectionId: number,
+    from: Endpoint,
+    to: Endpoint,
+    turn: Turn,
+  ): boolean {
+    const own = this.live(turn);
+    if (own?.state.state !== "wait-ctl-reply") return true;
+    const outcome = compareTieBreakers(own.state.tieBreaker, tieBreaker);
+    turn.log("info", "control-connection-tie", `both ends opened at once; tie: ${outcome}`, own.context);
+    switch (outcome) {
+      case "won":
+        this.#step(own, { type: "rx.SCCRQ", verdict: "tie-won" }, undefined, turn);
+        // The peer is there now; it may not have been when our SCCRQ was sent.
+        own.sendAgain(turn);
+        this.#refuse(remoteControlConnectionId, { result: STOPCCN.alreadyExists }, from, to, turn);
+        return false;
+      case "lost":
+        this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
+        turn.timers.stop(this.#key("attempt"));
+        return true;
+      case "equal":
+        this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
+        return false;
+      case "neither":
+        return true;
+    }
+  }
+
+  #answer(decoded: DecodedMessage, remoteControlConnectionId: number, from: Endpoint, to: Endpoint, turn: Turn): void {
+    this.#limitHalfOpen(turn);
+    const connection = this.#createConnection(
+      { remoteControlConnectionId, initiator: false, remote: from, listener: to, tieBreaker: undefined },
+      turn,
+    );
+    if (this.live(turn) === undefined) {
+      this.state.live = connection.id;
+      this.state.since = turn.now;
+      turn.timers.stop(this.#key("attempt"));
+    }
+    this.#learnPeer(connection, decoded);
+    connection.receive(decoded, turn);
+    this.#step(connection, { type: "rx.SCCRQ", verdict: "acceptable" }, undefined, turn);
+  }
+
+  #limitHalfOpen(turn: Turn): void {
+    const halfOpen = this.connections(turn).filter(
+      ({ state }) => state.life === "open" && state.state === "wait-ctl-conn",
+    );
+    if (halfOpen.length >= MAX_HALF_OPEN) this.#drop(halfOpen[0] as ControlConnection, turn);
+  }
+
+  #refuse(remoteControlConnectionId: number, cause: Result, from: Endpoint, to: Endpoint, turn: Turn): void {
+    turn.log("warn", "sccrq-refused", `SCCRQ refused: ${describeResult("StopCCN", cause)}`, {
+      tunnel: this.state.name,
+      details: { peer: `${from.address}:${from.port}` },
+    });
+    turn.emit({ type: "reply", from: to, to: from, octets: refusal(remoteControlConnectionId, cause) });
+  }
+
+  #learnPeer(connection: ControlConnection, decoded: DecodedMessage): void {
+    const avps = avpsOf(decoded);
+    const { state } = connection;
+    state.peerHostname = avps.hostName ?? "";
+    state.peerRouterId = avps.routerId;
+    state.peerPseudowireTypes = avps.pseudowireCapabilitiesList ?? [];
+    if (avps.receiveWindowSize !== undefined) connection.setPeerWindow(avps.receiveWindowSize);
+  }
+
+  /** A datagram for a connection of this tunnel, from its peer. */
+  receive(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
+    for (const released of connection.receive(decoded, turn)) {
+      if (connection.state.life === "open") this.#dispatch(connection, released, from, turn);
+    }
+  }
+
+  #dispatch(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
+    if (decoded.kind === "zlb") return;
+    if (decoded.kind === "unknown") {
+      const flaw = unknownTypeFlaw(decoded);
+      if (flaw !== undefined) this.#step(connection, { type: "rx.invalid" }, flaw, turn);
+      return;
+    }
+    const name = decoded.kind === "message" ? decoded.message.name : decoded.name;
+    this.#receiveMessage(connection, name, decoded, from, turn);
+  }
+
+  #receiveMessage(
+    connection: ControlConnection,
+    name: MessageName,
+    decoded: DecodedMessage,
+    from: Endpoint,
+    turn: Turn,
+  ): void {
+    const flaw = formFlaw(decoded);
+    const verdict = flaw === undefined ? "acceptable" : "unacceptable";
+    switch (name) {
+      case "SCCRQ":
+        this.#step(connection, { type: "rx.SCCRQ", verdict: "unacceptable" }, flaw, turn);
+        return;
+      case "SCCRP":
+        if (verdict === "acceptable") this.#takeSccrp(connection, decoded, from, turn);
+        this.#step(connection, { type: "rx.SCCRP", verdict }, flaw, turn);
+        return;
+      case "SCCCN":
+        this.#step(connection, { type: "rx.SCCCN", verdict }, flaw, turn);
+        return;
+      case "StopCCN":
+        this.#receiveStopCcn(connection, decoded, turn);
+        return;
+      case "HELLO":
+        if (flaw !== undefined) this.#step(connection, { type: "rx.invalid" }, flaw, turn);
+        return;
+      default:
+        if (connection.established) receiveSessionMessage(this, connection, name, decoded, turn);
+        else this.#step(connection, { type: "rx.invalid" }, flaw, turn);
+    }
+  }
+
+  /** An answer may come from another port than the one we asked; then both ports are fixed (RFC 3931 4.1.2.2). */
+  #takeSccrp(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
+    if (connection.state.state !== "wait-ctl-reply") return;
+    connection.state.remoteControlConnectionId = avpsOf(decoded).assignedControlConnectionId ?? 0;
+    this.#learnPeer(connection, decoded);
+    this.#takeOverSockets(connection, from, turn);
+    connection.connectSocket(from, turn);
+  }
+
+  /** Sockets of earlier connections with the same two addresses would take the new one's packets. */
+  #takeOverSockets(successor: ControlConnection, remote: Endpoint, turn: Turn): void {
+    if (this.configuration.localPort === 0 && successor.state.initiator) return;
+    for (const other of this.connections(turn)) {
+      const competes =
+        other !== successor && other.state.socket === other.id && sameEndpoint(other.state.remote, remote);
+      if (competes && other.state.life !== "open") other.yieldSocketTo(successor, turn);
+    }
+  }
+
+  #receiveStopCcn(connection: ControlConnection, decoded: DecodedMessage, turn: Turn): void {
+    const reason = `the peer closed the control connection (StopCCN): ${describeResult("StopCCN", avpsOf(decoded).resultCode)}`;
+    this.#fail(reason, turn, connection);
+    connection.linger(turn);
+    this.#step(connection, { type: "rx.StopCCN" }, undefined, turn);
+  }
+
+  #step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void {
+    const wasEstablished = connection.established;
+    const establishedForMs = turn.now - connection.state.since;
+    const effects = connection.step(event, turn);
+    if (cause !== undefined && effects.some(isStopCcn)) this.#explain(cause, connection, turn);
+    for (const effect of effects) {
+      if (effect.type === "clean-up") this.#cleanUp(connection, wasEstablished, establishedForMs, turn);
+      else this.#perform(connection, effect, cause, turn);
+    }
+  }
+
+  #perform(
+    connection: ControlConnection,
+    effect: ControlConnectionEffect,
+    cause: Result | undefined,
+    turn: Turn,
+  ): void {
+    switch (effect.type) {
+      case "send":
+        if (effect.message === "StopCCN") connection.sendStopCcn(stopCcn(connection, cause), turn);
+        else connection.send(opening(effect.message, connection, this.configuration, turn), turn);
+        return;
+      case "open-waiting-sessions":
+        this.#established(connection, turn);
+        return;
+      // The SCCRQ that lost is answered where the tie was settled; clean-up has its own way.
+      case "refuse-losing-sccrq":
+      case "clean-up":
+        return;
+    }
+  }
+
+  #established(connection: ControlConnection, turn: Turn): void {
+    const { state } = connection;
+    const previous = this.live(turn);
+    if (previous !== undefined && previous !== connection) this.#replace(previous, turn);
+    this.state.live = connection.id;
+    this.state.since = turn.now;
+    this.state.lastError = "";
+    turn.timers.stop(this.#key("attempt"));
+    if (state.listener !== undefined) {
+      this.#takeOverSockets(connection, state.remote, turn);
+      connection.openSocket(state.listener, state.remote, turn);
+    }
+    turn.emit({
+      type: "create-tunnel",
+      localControlConnectionId: connection.id,
+      remoteControlConnectionId: state.remoteControlConnectionId,
+    });
+    connection.startHello(turn);
+    const words = `control connection with ${state.peerHostname} is established`;
+    turn.log("info", "control-connection-established", words, connection.context);
+    callWaitingSessions(this, connection, turn);
+  }
+
+  /** The peer has begun anew: its old connection is dead at its end. One StopCCN, in case it is not. */
+  #replace(previous: ControlConnection, turn: Turn): void {
+    const message = "replaced by a new control connection";
+    turn.log("info", "control-connection-replaced", `the old control connection is ${message}`, previous.context);
+    this.#step(previous, { type: "local.close" }, because(STOPCCN.generalClear, message), turn);
+    previous.release(turn);
+  }
+
+  #drop(connection: ControlConnection, turn: Turn): void {
+    this.#step(connection, { type: "local.peer-dead" }, undefined, turn);
+    connection.release(turn);
+  }
+
+  #cleanUp(connection: ControlConnection, wasEstablished: boolean, establishedForMs: number, turn: Turn): void {
+    if (wasEstablished) {
+      for (const session of this.sessions.values()) {
+        if (session.state.localControlConnectionId === connection.id)
+          session.connectionLost(this.state.lastError, turn);
+      }
+      turn.emit({ type: "delete-tunnel", localControlConnectionId: connection.id });
+      turn.log("info", "control-connection-closed", "control connection is closed", connection.context);
+    }
+    // Whoever stayed up longer than the longest pause is not failing in a row.
+    if (wasEstablished && establishedForMs > this.configuration.reconnect.maxMs) this.state.failures = 0;
+    // StopCCN and linger keep it for a while; without either there is nothing left to say.
+    if (connection.state.life === "open") connection.release(turn);
+    if (this.state.live !== connection.id) return;
+    this.state.live = 0;
+    this.state.since = turn.now;
+    this.#attemptLater(turn);
+  }
+
+  #attemptLater(turn: Turn): void {
+    if (this.state.closed !== undefined || this.configuration.role === "responder") return;
+    this.state.failures += 1;
+    const pause = backOffMs(this.configuration.reconnect, this.state.failures, turn.entropy);
+    turn.timers.set(this.#key("attempt"), this.#timer("attempt"), turn.now + pause);
+  }
+
+  /** Why a StopCCN is sent: something is wrong, or this end wants no more. */
+  #explain(cause: Result, connection: ControlConnection, turn: Turn): void {
+    if (cause !== this.state.closed) {
+      this.#fail(`StopCCN sent: ${describeResult("StopCCN", cause)}`, turn, connection);
+      return;
+    }
+    this.state.lastError = cause.message ?? "";
+    turn.log("info", "control-connection-closing", "StopCCN sent: this end closes", connection.context);
+  }
+
+  #fail(reason: string, turn: Turn, connection?: ControlConnection): void {
+    this.state.lastError = reason;
+    turn.log("warn", "control-connection-failed", reason, connection?.context ?? { tunnel: this.state.name });
+  }
+
+  /** A deadline of one of its connections. */
+  expireConnection(connection: ControlConnection, kind: ConnectionTimer, turn: Turn): void {
+    const verdict = connection.expire(kind, turn);
+    if (verdict === "fine") return;
+    if (connection.state.life !== "open") {
+      connection.release(turn);
+      return;
+    }
+    if (verdict === "dead") {
+      const { address, port } = connection.state.remote;
+      this.#fail(`no answer from ${address} port ${port}: the peer is dead or cannot be reached`, turn, connection);
+      this.#drop(connection, turn);
+    } else {
+      const message = `no progress in state ${connection.state.state}`;
+      this.#step(connection, { type: "local.close" }, because(STOPCCN.stateMachineError, message), turn);
+    }
+  }
+
+  expire(kind: "attempt" | "resolve", turn: Turn): void {
+    if (kind === "resolve" && this.live(turn) !== undefined) {
+      this.#setTimer("resolve", this.configuration.reconnect.maxMs, turn);
+    } else this.attempt(turn);
+  }
+
+  /** The socket or the kernel tunnel cannot be made. */
+  refused(connection: ControlConnection, reason: string, turn: Turn): void {
+    this.#step(connection, { type: "local.close" }, generalError(ERROR.noResources, reason), turn);
+  }
+
+  /** Something went wrong inside: this connection ends, the others go on. */
+  abort(connection: ControlConnection, turn: Turn): void {
+    this.refused(connection, "internal error", turn);
+  }
+
+  /** An administrator's open. */
+  open(turn: Turn): void {
+    this.state.closed = undefined;
+    this.state.failures = 0;
+    this.attempt(turn);
+  }
+
+  /** An administrator's close, or the end of the daemon: StopCCN on whatever is open. */
+  close(cause: Result, turn: Turn): void {
+    this.state.closed = cause;
+    turn.timers.stop(this.#key("attempt"));
+    turn.timers.stop(this.#key("resolve"));
+    for (const connection of this.connections(turn)) {
+      if (connection.state.life === "open") this.#step(connection, { type: "local.close" }, cause, turn);
+    }
+  }
+
+  #key(kind: "attempt" | "resolve"): string {
+    return `${kind} ${this.state.name}`;
+  }
+
+  #timer(kind: "attempt" | "resolve") {
+    return { owner: "tunnel", name: this.state.name, kind } as const;
+  }
+
+  #setTimer(kind: "attempt" | "resolve", ms: number, turn: Turn): void {
+    turn.timers.set(this.#key(kind), this.#timer(kind), turn.now + withJitter(ms, turn.entropy));
+  }
+}
+
+function isStopCcn(effect: ControlConnectionEffect): boolean {
+  return effect.type === "send" && effect.message === "StopCCN";
+}

@@ -1,0 +1,42 @@
+import { CIRCUIT_ACTIVE } from "./admission.ts";
+import type { ControlConnection } from "./control-connection.ts";
+import type { Registry } from "./registry.ts";
+import type { Session } from "./session.ts";
+import type { Tunnel } from "./tunnel.ts";
+import type { SessionView, TunnelView } from "./view.ts";
+
+export function viewOf(tunnel: Tunnel, connections: Registry<ControlConnection>): TunnelView {
+  const { configuration, state } = tunnel;
+  const live = tunnel.live({ connections })?.state;
+  return {
+    name: state.name,
+    state: live?.state ?? "idle",
+    peer: live === undefined ? (configuration.peer ?? "") : `${live.remote.address}:${live.remote.port}`,
+    localControlConnectionId: live?.localControlConnectionId ?? 0,
+    remoteControlConnectionId: live?.remoteControlConnectionId ?? 0,
+    encapsulation: configuration.encapsulation,
+    peerHostname: live?.peerHostname ?? "",
+    peerRouterId: live?.peerRouterId,
+    since: live?.since ?? state.since,
+    lastError: state.lastError,
+    sessions: Array.from(tunnel.sessions.values(), viewOfSession),
+  };
+}
+
+function viewOfSession({ configuration, state }: Session): SessionView {
+  return {
+    name: configuration.name,
+    state: state.state,
+    localSessionId: state.localSessionId,
+    remoteSessionId: state.remoteSessionId,
+    interfaceName: configuration.interfaceName,
+    pseudowire: configuration.pseudowire,
+    localCookieSize: state.localCookie.length,
+    remoteCookieSize: state.remoteCookie.length,
+    l2Sublayer: state.l2Sublayer,
+    localCircuitActive: state.localSessionId !== 0,
+    remoteCircuitActive: (state.remoteCircuitStatus & CIRCUIT_ACTIVE) !== 0,
+    since: state.since,
+    lastError: state.lastError,
+  };
+}

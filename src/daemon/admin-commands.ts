@@ -1,0 +1,45 @@
+import { didYouMean } from "../config/did-you-mean.ts";
+import type { Site } from "../config/site.ts";
+import type { Core, Instant } from "../control/core.ts";
+import type { Datapath } from "../kernel/datapath.ts";
+import type { AdminReply, AdminRequest, OpenCloseRequest, ShowRequest } from "./admin-protocol.ts";
+import { monotonicNow, type Shell } from "./shell.ts";
+import { answerShow, buildShowReport } from "./show-report.ts";
+
+/** What the admin socket's requests act on. */
+export interface Administered {
+  readonly site: Site;
+  readonly core: Core;
+  readonly shell: Shell;
+  readonly datapath: Datapath;
+  readonly version: string;
+}
+
+export function administer(request: AdminRequest, daemon: Administered): Promise<AdminReply> {
+  return request.command === "show" ? show(request, daemon) : Promise.resolve(openOrClose(request, daemon));
+}
+
+async function show(request: ShowRequest, { core, datapath, version }: Administered): Promise<AdminReply> {
+  // Counters that cannot be had must not hide the rest.
+  const counters = await datapath.counters().catch(() => []);
+  const startedAt = Date.now() - monotonicNow();
+  const toDate = (instant: Instant) => new Date(startedAt + instant);
+  return answerShow(
+    buildShowReport({ view: core.view(), counters, datapath: datapath.name, version, toDate }),
+    request,
+  );
+}
+
+function openOrClose({ command, tunnel, session }: OpenCloseRequest, { site, shell }: Administered): AdminReply {
+  const configured = site.tunnels.find(({ name }) => name === tunnel);
+  if (configured === undefined) return unknown("tunnel", tunnel, site.tunnels);
+  const found = session === undefined || configured.sessions.some(({ name }) => name === session);
+  if (!found) return unknown(`session of tunnel ${tunnel}`, session, configured.sessions);
+  shell.accept({ type: command, tunnel, ...(session === undefined ? {} : { session }) });
+  return { ok: true, result: null };
+}
+
+function unknown(what: string, name: string, known: readonly { readonly name: string }[]): AdminReply {
+  const names = known.map((each) => each.name);
+  return { ok: false, error: `there is no ${what} named ${JSON.stringify(name)}${didYouMean(name, names)}` };
+}

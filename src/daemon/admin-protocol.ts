@@ -1,0 +1,69 @@
+/**
+ * What the admin socket speaks: one JSON object in a line is a request, one in a line is its reply, in the order of the
+ * requests.
+ */
+
+export const SHOW_SUBJECTS = ["tunnels", "sessions", "counters"] as const;
+export type ShowSubject = (typeof SHOW_SUBJECTS)[number];
+
+export interface ShowRequest {
+  readonly command: "show";
+  readonly what?: ShowSubject;
+  /** A tunnel, a session, or TUNNEL/SESSION. Absent: everything. */
+  readonly name?: string;
+}
+
+export interface OpenCloseRequest {
+  readonly command: "open" | "close";
+  readonly tunnel: string;
+  /** Absent: the tunnel with all its sessions. */
+  readonly session?: string;
+}
+
+export type AdminRequest = ShowRequest | OpenCloseRequest;
+
+export type AdminReply =
+  | { readonly ok: true; readonly result: unknown }
+  /** A sentence. */
+  | { readonly ok: false; readonly error: string };
+
+export interface AdminRefusal {
+  readonly error: string;
+}
+
+/** The request in a line, or why there is none. */
+export function parseAdminRequest(line: string): AdminRequest | AdminRefusal {
+  let request: unknown;
+  try {
+    request = JSON.parse(line);
+  } catch {
+    return { error: "not a JSON object" };
+  }
+  if (typeof request !== "object" || request === null || Array.isArray(request)) return { error: "not a JSON object" };
+  const fields: Readonly<Record<string, unknown>> = { ...request };
+  const command = fields["command"];
+  if (command === "show") return parseShow(fields);
+  if (command === "open" || command === "close") return parseOpenClose(command, fields);
+  return { error: `unknown command ${JSON.stringify(command)}` };
+}
+
+function parseShow({ what, name }: Readonly<Record<string, unknown>>): ShowRequest | AdminRefusal {
+  const subject = SHOW_SUBJECTS.find((each) => each === what);
+  if (what !== undefined && subject === undefined) return { error: `show: unknown "what" ${JSON.stringify(what)}` };
+  if (name !== undefined && typeof name !== "string") return { error: 'show: "name" has to be a string' };
+  return {
+    command: "show",
+    ...(subject === undefined ? {} : { what: subject }),
+    ...(name === undefined ? {} : { name }),
+  };
+}
+
+function parseOpenClose(
+  command: "open" | "close",
+  { tunnel, session }: Readonly<Record<string, unknown>>,
+): OpenCloseRequest | AdminRefusal {
+  if (typeof tunnel !== "string" || tunnel === "") return { error: `${command}: "tunnel" has to be a name` };
+  if (session === undefined) return { command, tunnel };
+  if (typeof session !== "string" || session === "") return { error: `${command}: "session" has to be a name` };
+  return { command, tunnel, session };
+}

@@ -1,0 +1,38 @@
+import pino from "pino";
+import type { SiteLogLevel } from "../config/site.ts";
+import type { LogEffect } from "../control/core.ts";
+
+/** What is worth a line: a constant name for machines, a sentence for people, and where it belongs. */
+export type LogEntry = Omit<LogEffect, "type">;
+
+export interface Log {
+  write(entry: LogEntry): void;
+}
+
+/** Whatever is called so never leaves the process, wherever it stands in an entry. */
+const SECRETS = ["secret", "cookie", "nonce", "details.secret", "details.cookie", "details.nonce"];
+
+/** JSON lines on standard output; readable ones where that is a terminal. The only place that meets pino. */
+export async function openLog(level: SiteLogLevel): Promise<Log> {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: SECRETS, censor: "[secret]" },
+    },
+    process.stdout.isTTY ? await terminal() : pino.destination({ dest: 1, sync: true }),
+  );
+  return {
+    write({ level: entryLevel, event, message, tunnel, session, details }) {
+      logger[entryLevel]({ event, tunnel, session, ...details }, message);
+    },
+  };
+}
+
+async function terminal(): Promise<pino.DestinationStream> {
+  // Only a terminal needs it: it takes longer to load than the rest of the log.
+  const { PinoPretty } = await import("pino-pretty");
+  return PinoPretty({ sync: true, ignore: "event", translateTime: "SYS:HH:MM:ss.l", singleLine: true });
+}

@@ -1,0 +1,242 @@
+import { lookup } from "node:dns/promises";
+import type { Core, Effect, Endpoint, Input, Instant } from "../control/core.ts";
+import type { Datapath } from "../kernel/datapath.ts";
+import { KernelError } from "../kernel/kernel-error.ts";
+import type { Log } from "./log.ts";
+import { UdpTransport } from "./udp-transport.ts";
+
+/** setTimeout takes no more; a later deadline is looked at again then. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+type Of<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
+
+/** The daemon's clock: monotonic, in milliseconds. */
+export function monotonicNow(): Instant {
+  return performance.now();
+}
+
+/** The imperative shell around the core: inputs in, effects out, and the daemon's only timer. */
+export class Shell {
+  readonly transport: UdpTransport;
+  readonly #core: Core;
+  readonly #datapath: Datapath;
+  readonly #log: Log;
+  /** Where a connection's control datagrams come from, for those that the datapath reads. */
+  readonly #remotes = new Map<number, Endpoint>();
+  readonly #inbox: Input[] = [];
+  #taking = false;
+  #timer: NodeJS.Timeout | undefined;
+  #settled: () => void = () => undefined;
+
+  constructor(core: Core, datapath: Datapath, log: Log) {
+    this.#core = core;
+    this.#datapath = datapath;
+    this.#log = log;
+    this.transport = new UdpTransport(
+      (octets, from, to) => this.accept({ type: "datagram", octets, from, to }),
+      (error, local) => this.#trouble(error, local),
+    );
+  }
+
+  /** Everything that happens comes through here, one after the other. */
+  accept(input: Input): void {
+    this.#inbox.push(input);
+    if (this.#taking) return;
+    this.#taking = true;
+    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
+      const taken = next;
+      this.#settle(() => this.#core.receive(taken, monotonicNow()));
+    }
+    this.#taking = false;
+    this.#arm();
+  }
+
+  /** Resolves when no control connection waits for anything any more. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#settled = resolve;
+      if (this.#core.idle()) resolve();
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.transport.closeAll();
+  }
+
+  #settle(step: () => readonly Effect[]): void {
+    try {
+      for (const effect of step()) this.#perform(effect);
+    } catch (error) {
+      // A wall: one bad turn does not end the daemon.
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#log.write({ level: "error", event: "internal-error", message });
+    }
+    if (this.#core.idle()) this.#settled();
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const deadline = this.#core.nextDeadline();
+    if (deadline === undefined) return;
+    const delay = Math.min(LONGEST_TIMEOUT_MS, Math.max(0, Math.ceil(deadline - monotonicNow())));
+    this.#timer = setTimeout(() => this.#expire(), delay);
+  }
+
+  #expire(): void {
+    this.#taking = true;
+    this.#settle(() => this.#core.expire(monotonicNow()));
+    this.#taking = false;
+    const next = this.#inbox.shift();
+    if (next === undefined) this.#arm();
+    else this.accept(next);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case "send":
+        this.transport.send(effect.localControlConnectionId, effect.to, effect.octets);
+        return;
+      case "reply":
+        this.transport.reply(effect.from, effect.to, effect.octets);
+        return;
+      case "log":
+        this.#log.write(effect);
+        return;
+      case "open-socket":
+      case "connect-socket":
+      case "close-socket":
+        this.#performOnSocket(effect);
+        return;
+      case "resolve-peer":
+        void this.#resolve(effect);
+        return;
+      default:
+        this.#performOnDatapath(effect);
+    }
+  }
+
+  #performOnSocket(effect: Of<"open-socket" | "connect-socket" | "close-socket">): void {
+    const { localControlConnectionId } = effect;
+    if (effect.type === "close-socket") {
+      this.#remotes.delete(localControlConnectionId);
+      this.transport.close(localControlConnectionId);
+      return;
+    }
+    if (effect.remote !== undefined) this.#remotes.set(localControlConnectionId, effect.remote);
+    try {
+      if (effect.type === "open-socket") this.transport.open(localControlConnectionId, effect.local, effect.remote);
+      else this.transport.connect(localControlConnectionId, effect.remote);
+    } catch (error) {
+      this.#inbox.push({ type: "socket-failed", localControlConnectionId, reason: reasonOf(error) });
+    }
+  }
+
+  #performOnDatapath(
+    effect: Of<
+      "create-tunnel" | "delete-tunnel" | "create-session" | "raise-session" | "delete-session" | "query-activity"
+    >,
+  ): void {
+    switch (effect.type) {
+      case "create-tunnel":
+        void this.#createTunnel(effect);
+        return;
+      case "delete-tunnel":
+        void this.#deleteTunnel(effect.localControlConnectionId);
+        return;
+      case "create-session":
+        void this.#createSession(effect);
+        return;
+      case "raise-session":
+        void this.#raiseSession(effect.localSessionId);
+        return;
+      case "delete-session":
+        this.#datapath.deleteSession(effect.localSessionId).catch((error) => this.#datapathTrouble(error));
+        return;
+      case "query-activity":
+        void this.#queryActivity(effect.localControlConnectionId);
+        return;
+    }
+  }
+
+  async #createTunnel({ localControlConnectionId, remoteControlConnectionId }: Of<"create-tunnel">): Promise<void> {
+    const { transport } = this;
+    const fd = this.#datapath.readsSocket
+      ? transport.handOver(localControlConnectionId)
+      : transport.descriptor(localControlConnectionId);
+    if (fd === undefined) return;
+    const onControlDatagram = (octets: Uint8Array) => {
+      const from = this.#remotes.get(localControlConnectionId);
+      if (from !== undefined) transport.handedOver(localControlConnectionId, octets, from);
+    };
+    try {
+      await this.#datapath.createTunnel({ localControlConnectionId, remoteControlConnectionId, fd, onControlDatagram });
+      this.accept({ type: "tunnel-created", localControlConnectionId });
+    } catch (error) {
+      transport.takeBack(localControlConnectionId);
+      this.accept({ type: "tunnel-refused", localControlConnectionId, reason: reasonOf(error) });
+    }
+  }
+
+  async #deleteTunnel(localControlConnectionId: number): Promise<void> {
+    try {
+      await this.#datapath.deleteTunnel(localControlConnectionId);
+    } catch (error) {
+      this.#datapathTrouble(error);
+    }
+    // The connection lingers: its peer's retransmissions still want an answer.
+    this.transport.takeBack(localControlConnectionId);
+  }
+
+  async #createSession({ session }: Of<"create-session">): Promise<void> {
+    const { localSessionId } = session;
+    try {
+      await this.#datapath.createSession(session);
+      this.accept({ type: "session-created", localSessionId });
+    } catch (error) {
+      this.accept({ type: "session-refused", localSessionId, reason: reasonOf(error) });
+    }
+  }
+
+  async #raiseSession(localSessionId: number): Promise<void> {
+    try {
+      await this.#datapath.raiseSession(localSessionId);
+    } catch (error) {
+      this.accept({ type: "session-refused", localSessionId, reason: reasonOf(error) });
+    }
+  }
+
+  async #queryActivity(localControlConnectionId: number): Promise<void> {
+    try {
+      const counters = await this.#datapath.counters(localControlConnectionId);
+      const receivedPackets = counters.reduce((sum, session) => sum + session.receivedPackets, 0);
+      this.accept({ type: "activity", localControlConnectionId, receivedPackets });
+    } catch (error) {
+      // Unanswered, the question ends in a HELLO.
+      this.#datapathTrouble(error);
+    }
+  }
+
+  async #resolve({ tunnel, host }: Of<"resolve-peer">): Promise<void> {
+    try {
+      const { address } = await lookup(host, { family: 4 });
+      this.accept({ type: "peer-resolved", tunnel, address });
+    } catch (error) {
+      this.accept({ type: "peer-unresolved", tunnel, reason: reasonOf(error) });
+    }
+  }
+
+  #trouble(error: Error, local: Endpoint): void {
+    const details = { local: `${local.address}:${local.port}` };
+    this.#log.write({ level: "debug", event: "socket-error", message: error.message, details });
+  }
+
+  #datapathTrouble(error: unknown): void {
+    const details = error instanceof KernelError ? { errno: error.errno, command: error.command } : {};
+    this.#log.write({ level: "warn", event: "datapath-error", message: reasonOf(error), details });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

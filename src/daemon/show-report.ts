@@ -1,0 +1,150 @@
+import { didYouMean } from "../config/did-you-mean.ts";
+import type { Instant } from "../control/core.ts";
+import type { LcceView, SessionView, TunnelView } from "../control/view.ts";
+import type { Datapath, SessionCounters } from "../kernel/datapath.ts";
+import type { AdminReply, ShowRequest } from "./admin-protocol.ts";
+
+/** `show --json`. Identifiers are numbers, 0 while none is assigned; times are ISO 8601. */
+export interface ShowReport {
+  readonly version: string;
+  readonly hostname: string;
+  readonly router_id: number;
+  readonly datapath: Datapath["name"];
+  readonly tunnels: readonly TunnelReport[];
+}
+
+export interface TunnelReport {
+  readonly name: string;
+  readonly state: string;
+  readonly peer: string;
+  readonly local_ccid: number;
+  readonly remote_ccid: number;
+  readonly encapsulation: "udp";
+  readonly peer_hostname: string;
+  /** null until the peer has told it. */
+  readonly peer_router_id: number | null;
+  readonly since: string;
+  readonly last_error: string;
+  readonly sessions: readonly SessionReport[];
+}
+
+export type CircuitState = "up" | "down";
+
+export interface SessionReport {
+  readonly name: string;
+  readonly state: string;
+  readonly local_session_id: number;
+  readonly remote_session_id: number;
+  readonly interface: string;
+  readonly pseudowire: "ethernet";
+  readonly l2_sublayer: "none" | "default";
+  readonly local_cookie_size: number;
+  readonly remote_cookie_size: number;
+  /** The A bit of the Circuit Status AVP (RFC 3931 5.4.5), ours and the peer's. */
+  readonly circuit_status: { readonly local: CircuitState; readonly remote: CircuitState };
+  readonly counters: CounterReport;
+  readonly since: string;
+  readonly last_error: string;
+}
+
+export interface CounterReport {
+  readonly received_packets: number;
+  readonly received_octets: number;
+  readonly receive_errors: number;
+  readonly sent_packets: number;
+  readonly sent_octets: number;
+  readonly send_errors: number;
+}
+
+export interface ReportSource {
+  readonly view: LcceView;
+  readonly counters: readonly SessionCounters[];
+  readonly datapath: Datapath["name"];
+  readonly version: string;
+  /** Turns the core's monotonic instants into dates. */
+  readonly toDate: (instant: Instant) => Date;
+}
+
+export function buildShowReport({ view, counters, datapath, version, toDate }: ReportSource): ShowReport {
+  const bySession = new Map(counters.map((each) => [each.localSessionId, each]));
+  return {
+    version,
+    hostname: view.hostname,
+    router_id: view.routerId,
+    datapath,
+    tunnels: view.tunnels.map((tunnel) => reportTunnel(tunnel, bySession, toDate)),
+  };
+}
+
+/** What was asked for, in the same shape as the whole: tunnels without a session that was named are left out. */
+export function answerShow(report: ShowReport, { name }: ShowRequest): AdminReply {
+  if (name === undefined) return { ok: true, result: report };
+  const [tunnelName = "", sessionName] = name.split("/", 2);
+  const tunnels = report.tunnels.flatMap((tunnel) => select(tunnel, tunnelName, sessionName));
+  if (tunnels.length > 0) return { ok: true, result: { ...report, tunnels } };
+  const known = report.tunnels.flatMap((tunnel) => [
+    tunnel.name,
+    ...tunnel.sessions.flatMap((session) => [session.name, `${tunnel.name}/${session.name}`]),
+  ]);
+  return { ok: false, error: `there is no tunnel or session "${name}"${didYouMean(name, known)}` };
+}
+
+/** A name without a slash is that of a tunnel, or of sessions in any tunnel. */
+function select(tunnel: TunnelReport, name: string, sessionName: string | undefined): readonly TunnelReport[] {
+  if (tunnel.name === name && sessionName === undefined) return [tunnel];
+  if (tunnel.name !== name && sessionName !== undefined) return [];
+  const sessions = tunnel.sessions.filter((session) => session.name === (sessionName ?? name));
+  return sessions.length === 0 ? [] : [{ ...tunnel, sessions }];
+}
+
+function reportTunnel(
+  tunnel: TunnelView,
+  counters: ReadonlyMap<number, SessionCounters>,
+  toDate: (instant: Instant) => Date,
+): TunnelReport {
+  return {
+    name: tunnel.name,
+    state: tunnel.state,
+    peer: tunnel.peer,
+    local_ccid: tunnel.localControlConnectionId,
+    remote_ccid: tunnel.remoteControlConnectionId,
+    encapsulation: tunnel.encapsulation,
+    peer_hostname: tunnel.peerHostname,
+    peer_router_id: tunnel.peerRouterId ?? null,
+    since: toDate(tunnel.since).toISOString(),
+    last_error: tunnel.lastError,
+    sessions: tunnel.sessions.map((session) => reportSession(session, counters.get(session.localSessionId), toDate)),
+  };
+}
+
+function reportSession(
+  session: SessionView,
+  counters: SessionCounters | undefined,
+  toDate: (instant: Instant) => Date,
+): SessionReport {
+  return {
+    name: session.name,
+    state: session.state,
+    local_session_id: session.localSessionId,
+    remote_session_id: session.remoteSessionId,
+    interface: session.interfaceName,
+    pseudowire: session.pseudowire,
+    l2_sublayer: session.l2Sublayer,
+    local_cookie_size: session.localCookieSize,
+    remote_cookie_size: session.remoteCookieSize,
+    circuit_status: {
+      local: session.localCircuitActive ? "up" : "down",
+      remote: session.remoteCircuitActive ? "up" : "down",
+    },
+    counters: {
+      received_packets: counters?.receivedPackets ?? 0,
+      received_octets: counters?.receivedOctets ?? 0,
+      receive_errors: counters?.receiveErrors ?? 0,
+      sent_packets: counters?.sentPackets ?? 0,
+      sent_octets: counters?.sentOctets ?? 0,
+      send_errors: counters?.sendErrors ?? 0,
+    },
+    since: toDate(session.since).toISOString(),
+    last_error: session.lastError,
+  };
+}

@@ -1,0 +1,293 @@
+import { constants } from "node:os";
+import { type DataHeaderLayout, datagramKind, encodeDataHeader, frameStart, readSessionId } from "./data-header.ts";
+import { ReceiveBatch, SendBatch, type SendTarget } from "./datagram-batch.ts";
+import type { SessionCounters } from "./datapath.ts";
+import {
+  close,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLLIN,
+  epollControl,
+  epollCreate,
+  epollWait,
+  readAt,
+  writeAt,
+} from "./libc.ts";
+
+const { EAGAIN, EINTR } = constants.errno;
+const ETHERNET_HEADER_OCTETS = 14;
+/** What fits behind the longest header in one UDP datagram over IPv4. */
+const LONGEST_FRAME = 65_507 - 20;
+const LARGEST_READ = 65_536;
+/** Per system call and turn; the other sources wait meanwhile. */
+const RECEIVED_PIECES = 16;
+const FRAMES_PER_TURN = 128;
+const SEND_OCTETS = 512 * 1024;
+const EVENTS = 64;
+/** x86 packs struct epoll_event. */
+const EVENT_OCTETS = process.arch === "x64" ? 12 : 16;
+const EVENT_DATA = process.arch === "x64" ? 4 : 8;
+
+/** Whoever the poll can wake. */
+interface Source {
+  readonly fd: number;
+  pump(): void;
+}
+
+export interface ForwardedSession {
+  readonly localControlConnectionId: number;
+  readonly localSessionId: number;
+  readonly remoteSessionId: number;
+  readonly receiveLayout: DataHeaderLayout;
+  readonly sendLayout: DataHeaderLayout;
+  readonly interfaceName: string;
+  readonly tapFd: number;
+}
+
+export interface ForwarderEvents {
+  /** The octets are the callee's to keep. */
+  controlDatagram(localControlConnectionId: number, octets: Uint8Array): void;
+  /** Somebody removed the device under the session. */
+  deviceLost(interfaceName: string): void;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+class Tunnel implements Source, SendTarget {
+  readonly localControlConnectionId: number;
+  readonly fd: number;
+  /** By local Session ID as a signed 32-bit integer, which needs no box on the heap to be looked up. */
+  readonly sessions = new Map<number, Session>();
+  readonly pump: () => void;
+  longestSegment = 0xffff;
+  discarded = 0;
+
+  constructor(localControlConnectionId: number, fd: number, pump: (tunnel: Tunnel) => void) {
+    this.localControlConnectionId = localControlConnectionId;
+    this.fd = fd;
+    this.pump = () => pump(this);
+  }
+}
+
+class Session implements Source {
+  readonly description: ForwardedSession;
+  readonly tunnel: Tunnel;
+  readonly fd: number;
+  readonly header: Uint8Array;
+  readonly counters: Mutable<SessionCounters>;
+  readonly pump: () => void;
+  raised = false;
+
+  constructor(description: ForwardedSession, tunnel: Tunnel, pump: (session: Session) => void) {
+    this.description = description;
+    this.tunnel = tunnel;
+    this.fd = description.tapFd;
+    this.header = encodeDataHeader(description.remoteSessionId, description.sendLayout);
+    this.counters = {
+      localControlConnectionId: tunnel.localControlConnectionId,
+      localSessionId: description.localSessionId,
+      receivedPackets: 0,
+      receivedOctets: 0,
+      receiveErrors: 0,
+      sentPackets: 0,
+      sentOctets: 0,
+      sendErrors: 0,
+    };
+    this.pump = () => pump(this);
+  }
+}
+
+/**
+ * Frames between TAP devices and the sockets of control connections, in one thread that waits for all of them at once
+ * and never for one of them. Nothing is allocated per packet.
+ */
+export class Forwarder {
+  readonly #events: ForwarderEvents;
+  readonly #epoll = epollCreate();
+  readonly #ready = Buffer.alloc(EVENTS * EVENT_OCTETS);
+  readonly #sources: (Source | undefined)[] = [];
+  readonly #tunnels = new Map<number, Tunnel>();
+  readonly #sessions = new Map<number, Session>();
+  readonly #received = new ReceiveBatch(RECEIVED_PIECES);
+  readonly #outgoing = new SendBatch(FRAMES_PER_TURN, SEND_OCTETS);
+
+  constructor(events: ForwarderEvents) {
+    this.#events = events;
+  }
+
+  /** Has `source.pump` called by `turn` whenever `source.fd` is readable. */
+  watch(source: Source): void {
+    const free = this.#sources.indexOf(undefined);
+    const index = free < 0 ? this.#sources.length : free;
+    const event = Buffer.alloc(EVENT_OCTETS);
+    event.writeUInt32LE(EPOLLIN);
+    event.writeUInt32LE(index, EVENT_DATA);
+    epollControl(this.#epoll, EPOLL_CTL_ADD, source.fd, event);
+    this.#sources[index] = source;
+  }
+
+  #ignore(source: Source): void {
+    const index = this.#sources.indexOf(source);
+    if (index < 0) return;
+    this.#sources[index] = undefined;
+    epollControl(this.#epoll, EPOLL_CTL_DEL, source.fd, Buffer.alloc(EVENT_OCTETS));
+  }
+
+  /** Waits until something is readable, at most `timeoutMs`, and serves all that is, once. */
+  turn(timeoutMs: number): void {
+    const count = epollWait(this.#epoll, this.#ready, EVENTS, timeoutMs);
+    for (let event = 0; event < count; event++) {
+      const index = this.#ready.readUInt32LE(event * EVENT_OCTETS + EVENT_DATA);
+      this.#sources[index]?.pump();
+    }
+  }
+
+  /** All that was given in stays open. */
+  close(): void {
+    close(this.#epoll);
+  }
+
+  socketOf(localControlConnectionId: number): number | undefined {
+    return this.#tunnels.get(localControlConnectionId)?.fd;
+  }
+
+  addTunnel(localControlConnectionId: number, fd: number): void {
+    const tunnel = new Tunnel(localControlConnectionId, fd, this.#pumpSocket);
+    this.watch(tunnel);
+    this.#tunnels.set(localControlConnectionId, tunnel);
+  }
+
+  /** Forgets the tunnel and its sessions; all descriptors stay open. */
+  removeTunnel(localControlConnectionId: number): void {
+    const tunnel = this.#tunnels.get(localControlConnectionId);
+    if (tunnel === undefined) return;
+    for (const session of tunnel.sessions.values()) this.removeSession(session.description.localSessionId);
+    this.#ignore(tunnel);
+    this.#tunnels.delete(localControlConnectionId);
+  }
+
+  /** Neither delivers nor sends before `raise`. The tunnel must exist. */
+  addSession(description: ForwardedSession): void {
+    const tunnel = this.#tunnels.get(description.localControlConnectionId) as Tunnel;
+    const session = new Session(description, tunnel, this.#pumpTap);
+    tunnel.sessions.set(description.localSessionId | 0, session);
+    this.#sessions.set(description.localSessionId, session);
+  }
+
+  raise(localSessionId: number): void {
+    const session = this.#sessions.get(localSessionId);
+    if (session === undefined || session.raised) return;
+    this.watch(session);
+    session.raised = true;
+  }
+
+  removeSession(localSessionId: number): void {
+    const session = this.#sessions.get(localSessionId);
+    if (session === undefined) return;
+    this.#ignore(session);
+    session.tunnel.sessions.delete(localSessionId | 0);
+    this.#sessions.delete(localSessionId);
+  }
+
+  session(localSessionId: number): ForwardedSession | undefined {
+    return this.#sessions.get(localSessionId)?.description;
+  }
+
+  counters(localControlConnectionId: number | undefined): readonly SessionCounters[] {
+    return [...this.#sessions.values()]
+      .map((session) => session.counters)
+      .filter(
+        (one) => localControlConnectionId === undefined || one.localControlConnectionId === localControlConnectionId,
+      );
+  }
+
+  /** Datagrams that belonged to no session: unknown Session ID, wrong version, runts. */
+  discarded(localControlConnectionId: number | undefined): number {
+    let sum = 0;
+    for (const tunnel of this.#tunnels.values()) {
+      if ((localControlConnectionId ?? tunnel.localControlConnectionId) !== tunnel.localControlConnectionId) continue;
+      sum += tunnel.discarded;
+    }
+    return sum;
+  }
+
+  readonly #pumpSocket = (tunnel: Tunnel): void => {
+    const received = this.#received;
+    // An error is an ICMP answer to what was sent: information, and gone by having been read.
+    const count = received.receive(tunnel.fd);
+    for (let index = 0; index < count; index++) {
+      const start = received.start(index);
+      const end = start + received.length(index);
+      const segmentLength = received.segmentLength(index);
+      for (let at = start; at < end; at += segmentLength) this.#accept(tunnel, at, Math.min(at + segmentLength, end));
+    }
+  };
+
+  #accept(tunnel: Tunnel, start: number, end: number): void {
+    const { octets } = this.#received;
+    const kind = datagramKind(octets, start, end);
+    if (kind === "control") {
+      this.#events.controlDatagram(tunnel.localControlConnectionId, octets.slice(start, end));
+      return;
+    }
+    // Only among the sessions of the tunnel that the datagram came through: a Session ID alone proves no peer.
+    const session = kind === "data" ? tunnel.sessions.get(readSessionId(octets, start) | 0) : undefined;
+    if (session === undefined) {
+      tunnel.discarded++;
+      return;
+    }
+    this.#deliver(session, start, end);
+  }
+
+  #deliver(session: Session, start: number, end: number): void {
+    const frame = frameStart(this.#received.octets, start, end, session.description.receiveLayout);
+    const length = end - frame;
+    const { counters } = session;
+    const deliverable = frame >= 0 && session.raised && length >= ETHERNET_HEADER_OCTETS;
+    if (!deliverable || writeAt(session.fd, this.#received.address + frame, length) !== length) {
+      counters.receiveErrors++;
+      return;
+    }
+    counters.receivedPackets++;
+    counters.receivedOctets += length;
+  }
+
+  readonly #pumpTap = (session: Session): void => {
+    const batch = this.#outgoing;
+    batch.begin(session.tunnel);
+    const room = SEND_OCTETS - LARGEST_READ - session.header.length;
+    for (let frame = 0; frame < FRAMES_PER_TURN && batch.position < room; frame++) {
+      if (!this.#readFrame(session)) break;
+    }
+    if (batch.datagrams === 0) return;
+    batch.flush();
+    const { counters } = session;
+    const sent = batch.datagrams - batch.failedDatagrams;
+    counters.sentPackets += sent;
+    counters.sentOctets += batch.position - batch.failedOctets - sent * session.header.length;
+    counters.sendErrors += batch.failedDatagrams;
+  };
+
+  /** Puts the next frame with its header into the outgoing batch; false when there is none. */
+  #readFrame(session: Session): boolean {
+    const batch = this.#outgoing;
+    const { header } = session;
+    const length = readAt(session.fd, batch.address + batch.position + header.length, LARGEST_READ);
+    if (length <= 0) {
+      if (length !== -EAGAIN && length !== -EINTR) this.#loseDevice(session);
+      return false;
+    }
+    if (length > LONGEST_FRAME) {
+      session.counters.sendErrors++;
+      return true;
+    }
+    for (let index = 0; index < header.length; index++) batch.octets[batch.position + index] = header[index] as number;
+    batch.append(header.length + length);
+    return true;
+  }
+
+  #loseDevice(session: Session): void {
+    this.#ignore(session);
+    this.#events.deviceLost(session.description.interfaceName);
+  }
+}

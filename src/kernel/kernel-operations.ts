@@ -1,0 +1,230 @@
+import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import {
+  ENCAPSULATION_UDP,
+  L2_SUBLAYER_TYPES,
+  type L2tpAnswer,
+  type L2tpAttributes,
+  type L2tpCall,
+  PROTOCOL_VERSION_3,
+  PSEUDOWIRE_ETHERNET,
+} from "./l2tp-genl.ts";
+import type { LinkAnswer, LinkCall } from "./links.ts";
+import {
+  deletionRefusal,
+  flawedSessionRefusal,
+  linkRefusal,
+  noBridgeRefusal,
+  type Refusal,
+  sessionRefusal,
+  type Taken,
+  tunnelRefusal,
+  unknownSessionRefusal,
+} from "./refusals.ts";
+import { isId, sessionFlaw } from "./session-check.ts";
+
+/**
+ * The kernel as these operations see it: synchronous, many calls at once, an answer to each in the same order. Where the
+ * way to the kernel itself fails, that is the answer.
+ */
+export interface KernelCalls {
+  l2tp(calls: readonly L2tpCall[]): readonly L2tpAnswer[];
+  links(calls: readonly LinkCall[]): readonly LinkAnswer[];
+}
+
+/** `undefined`: done. */
+export type Outcome = Refusal | undefined;
+
+const NOT_ANSWERED = { errno: "EIO", extendedAck: "" } as const;
+
+/** A managed tunnel over the socket `fd`, which must be connected. */
+export function createTunnel(calls: KernelCalls, local: number, remote: number, fd: number): Outcome {
+  if (!isId(local) || !isId(remote) || fd < 0) {
+    return tunnelRefusal(local, remote, { errno: fd < 0 ? "EBADF" : "ERANGE", extendedAck: "" });
+  }
+  const attributes = {
+    connectionId: local,
+    peerConnectionId: remote,
+    protocolVersion: PROTOCOL_VERSION_3,
+    encapsulation: ENCAPSULATION_UDP,
+    fd,
+  };
+  const answer = only(calls.l2tp([{ command: "L2TP_CMD_TUNNEL_CREATE", attributes }]));
+  return answer.errno === "" ? undefined : tunnelRefusal(local, remote, answer);
+}
+
+/** The tunnel with all its sessions, whose devices go in the background. */
+export function deleteTunnel(calls: KernelCalls, connectionId: number): Outcome {
+  const command = "L2TP_CMD_TUNNEL_DELETE";
+  const answer = only(calls.l2tp([{ command, attributes: { connectionId } }]));
+  return isGone(answer.errno) ? undefined : deletionRefusal(command, `kernel tunnel ${connectionId}`, answer);
+}
+
+/** Blocks for some 37 ms on Linux 6.1, which waits for an RCU grace period, and for a third of a millisecond on 6.12. */
+export function deleteSession(calls: KernelCalls, connectionId: number, sessionId: number): Outcome {
+  const command = "L2TP_CMD_SESSION_DELETE";
+  const answer = only(calls.l2tp([{ command, attributes: { connectionId, sessionId } }]));
+  return isGone(answer.errno) ? undefined : deletionRefusal(command, `session ${sessionId}`, answer);
+}
+
+/** Makes the devices, sets what is to be set on them, and leaves them down. What fails half-way is taken away again. */
+export function createSessions(calls: KernelCalls, sessions: readonly SessionRequest[]): Outcome[] {
+  const refused = new Map<SessionRequest, Refusal>();
+  for (const session of sessions) {
+    const flaw = sessionFlaw(session);
+    if (flaw !== undefined) refused.set(session, flawedSessionRefusal(session, flaw));
+  }
+  const sound = sessions.filter((session) => !refused.has(session));
+  const answers = calls.l2tp(
+    sound.map((session) => ({ command: "L2TP_CMD_SESSION_CREATE", attributes: sessionAttributes(session) })),
+  );
+  for (const [i, session] of sound.entries()) {
+    const answer = answers[i] ?? NOT_ANSWERED;
+    if (answer.errno === "") continue;
+    refused.set(session, sessionRefusal(session, answer, whatIsTaken(calls, session, answer.errno)));
+  }
+  const made = sound.filter((session) => !refused.has(session));
+  for (const [session, refusal] of configureDevices(calls, made)) {
+    deleteSession(calls, session.localControlConnectionId, session.localSessionId);
+    refused.set(session, refusal);
+  }
+  return sessions.map((session) => refused.get(session));
+}
+
+/** The names are those of sessions that were made; `undefined` stands for one that was not. */
+export function raiseDevices(
+  calls: KernelCalls,
+  devices: readonly { readonly localSessionId: number; readonly interfaceName: string | undefined }[],
+): Outcome[] {
+  const named = devices.flatMap(({ interfaceName }) => (interfaceName === undefined ? [] : [interfaceName]));
+  const linkCalls = named.map((name): LinkCall => ({ command: "RTM_SETLINK", name, up: true }));
+  const outcomes = calls
+    .links(linkCalls)
+    .map((answer, i) => settingOutcome(named[i] ?? "", linkCalls[i], answer, ""))
+    .values();
+  return devices.map(({ localSessionId, interfaceName }) =>
+    interfaceName === undefined ? unknownSessionRefusal(localSessionId) : outcomes.next().value,
+  );
+}
+
+/** Sessions that the kernel does not have (any more) are left out. */
+export function readCounters(
+  calls: KernelCalls,
+  sessions: readonly { readonly localControlConnectionId: number; readonly localSessionId: number }[],
+): SessionCounters[] {
+  const answers = calls.l2tp(
+    sessions.map(({ localControlConnectionId, localSessionId }) => ({
+      command: "L2TP_CMD_SESSION_GET",
+      attributes: { connectionId: localControlConnectionId, sessionId: localSessionId },
+    })),
+  );
+  return answers.flatMap(({ found }) => found.map(countersOf));
+}
+
+/** Those of the names that a device of this machine has. */
+export function existingDevices(calls: KernelCalls, names: readonly string[]): string[] {
+  const answers = calls.links(names.map((name) => ({ command: "RTM_GETLINK", name })));
+  return names.filter((_, i) => answers[i]?.errno === "");
+}
+
+function only(answers: readonly (L2tpAnswer | LinkAnswer)[]): { readonly errno: string; readonly extendedAck: string } {
+  return answers[0] ?? NOT_ANSWERED;
+}
+
+function isGone(errno: string): boolean {
+  return errno === "" || errno === "ENODEV" || errno === "ENOENT";
+}
+
+function sessionAttributes(session: SessionRequest): L2tpAttributes {
+  const { localCookie, remoteCookie } = session;
+  return {
+    connectionId: session.localControlConnectionId,
+    sessionId: session.localSessionId,
+    peerSessionId: session.remoteSessionId,
+    pseudowireType: PSEUDOWIRE_ETHERNET,
+    // Without it the kernel assumes the default sublayer; the device's MTU follows from it and from the cookie.
+    l2SublayerType: L2_SUBLAYER_TYPES[session.l2Sublayer],
+    // Otherwise the kernel begins to send sequence numbers as soon as it receives one.
+    lnsMode: 1,
+    ...(remoteCookie.length > 0 && { cookie: remoteCookie }),
+    ...(localCookie.length > 0 && { peerCookie: localCookie }),
+    interfaceName: session.interfaceName,
+  };
+}
+
+function whatIsTaken(calls: KernelCalls, { interfaceName }: SessionRequest, errno: string): Taken | undefined {
+  if (errno !== "EEXIST") return undefined;
+  return existingDevices(calls, [interfaceName]).length > 0 ? "interface" : "session";
+}
+
+/**
+ * MTU, bridge and addresses, on devices that are down. "auto" is the MTU that the kernel gave the device: the path's MTU
+ * (IP_MTU of the tunnel's socket) less IP, UDP, data header, cookie, sublayer and Ethernet header.
+ */
+function configureDevices(calls: KernelCalls, sessions: readonly SessionRequest[]): Map<SessionRequest, Refusal> {
+  const refused = new Map<SessionRequest, Refusal>();
+  const indices = lookUp(calls, sessions);
+  const settings = sessions.flatMap((session) => {
+    const bridge = session.bridge === undefined ? undefined : indices.get(session.bridge);
+    if (session.bridge !== undefined && bridge?.link === undefined) {
+      refused.set(session, noBridgeRefusal(session.interfaceName, session.bridge, bridge ?? NOT_ANSWERED));
+      return [];
+    }
+    return settingsOf(session, indices.get(session.interfaceName)?.link?.index ?? 0, bridge?.link?.index ?? 0);
+  });
+  const answers = calls.links(settings.map(({ call }) => call));
+  for (const [i, { session, call }] of settings.entries()) {
+    const refusal = settingOutcome(session.interfaceName, call, answers[i], session.bridge ?? "");
+    if (refusal !== undefined && !refused.has(session)) refused.set(session, refusal);
+  }
+  return refused;
+}
+
+/** The numbers of all bridges, and of the devices that get addresses. */
+function lookUp(calls: KernelCalls, sessions: readonly SessionRequest[]): ReadonlyMap<string, LinkAnswer> {
+  const names = new Set<string>();
+  for (const { bridge, addresses, interfaceName } of sessions) {
+    if (bridge !== undefined) names.add(bridge);
+    if (addresses.length > 0) names.add(interfaceName);
+  }
+  const wanted = [...names];
+  const answers = calls.links(wanted.map((name) => ({ command: "RTM_GETLINK", name })));
+  return new Map(answers.map((answer, i) => [wanted[i] ?? "", answer]));
+}
+
+interface Setting {
+  readonly session: SessionRequest;
+  readonly call: LinkCall;
+}
+
+function settingsOf(session: SessionRequest, index: number, bridgeIndex: number): Setting[] {
+  const name = session.interfaceName;
+  const linkCalls: LinkCall[] = [];
+  if (session.mtu !== "auto") linkCalls.push({ command: "RTM_SETLINK", name, mtu: session.mtu });
+  if (session.bridge !== undefined) linkCalls.push({ command: "RTM_SETLINK", name, master: bridgeIndex });
+  for (const address of session.addresses) linkCalls.push({ command: "RTM_NEWADDR", index, address });
+  return linkCalls.map((call) => ({ session, call }));
+}
+
+function settingOutcome(
+  interfaceName: string,
+  call: LinkCall | undefined,
+  answer: LinkAnswer | undefined,
+  bridge: string,
+): Outcome {
+  const { errno, extendedAck } = answer ?? NOT_ANSWERED;
+  if (errno === "" || call === undefined) return undefined;
+  return linkRefusal(interfaceName, call, { errno, extendedAck }, bridge);
+}
+
+function countersOf({ connectionId = 0, sessionId = 0, statistics = {} }: L2tpAttributes): SessionCounters {
+  return {
+    localControlConnectionId: connectionId,
+    localSessionId: sessionId,
+    receivedPackets: Number(statistics.receivedPackets ?? 0n),
+    receivedOctets: Number(statistics.receivedOctets ?? 0n),
+    receiveErrors: Number(statistics.receiveErrors ?? 0n),
+    sentPackets: Number(statistics.sentPackets ?? 0n),
+    sentOctets: Number(statistics.sentOctets ?? 0n),
+    sendErrors: Number(statistics.sendErrors ?? 0n),
+  };
+}

@@ -1,0 +1,384 @@
+import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import { Inventory, type MadeSession } from "./inventory.ts";
+import {
+  createSessions,
+  createTunnel,
+  deleteSession,
+  deleteTunnel,
+  existingDevices,
+  type KernelCalls,
+  type Outcome,
+  raiseDevices,
+  readCounters,
+} from "./kernel-operations.ts";
+import { MAX_IN_FLIGHT } from "./netlink-socket.ts";
+import type { Completion, Job } from "./operations.ts";
+import { type Refusal, sessionRefusal, tunnelRefusal } from "./refusals.ts";
+
+/** What the queue needs of the world. */
+export interface OperationQueuePorts {
+  readonly calls: KernelCalls;
+  /** Milliseconds, monotonic. */
+  now(): number;
+  complete(completion: Completion): void;
+  closeDescriptor(fd: number): void;
+}
+
+interface WaitingSession {
+  readonly job: Job<"create-session">;
+  readonly raises: Job<"raise-session">[];
+}
+
+interface Reading {
+  readonly job: Job<"counters">;
+  /** Those not read yet. */
+  readonly sessions: MadeSession[];
+  readonly counters: SessionCounters[];
+}
+
+interface Closing {
+  readonly job: Job<"close">;
+  names: readonly string[];
+  readonly deadline: number;
+}
+
+const RETRY_INTERVAL_MS = 50;
+const RETRIES_AT_ONCE = 16;
+/** Deletions of sessions block for 37 ms each on Linux 6.1: after this long the creations have their turn again. */
+const DELETION_BUDGET_MS = 20;
+/** `close` waits so long for the last devices to go; the kernel removes them with or without us. */
+const CLOSE_PATIENCE_MS = 2_000;
+const CLOSE_INTERVAL_MS = 20;
+
+/**
+ * The order in which the kernel is asked. Operations are performed first come, first served, with three liberties:
+ * neighbouring creations go to the kernel together; deletions of single sessions, which are slow, stand back behind the
+ * creations that do not depend on them; and what fails because a thing that we deleted is not gone yet is tried again
+ * while everything else goes on.
+ */
+export class OperationQueue {
+  readonly #ports: OperationQueuePorts;
+  readonly #inventory: Inventory;
+  readonly #queue: Job[] = [];
+  /** The batch that is being gathered. */
+  #creations: Job<"create-session">[] = [];
+  #raises: Job<"raise-session">[] = [];
+  readonly #deletions = new Map<number, Job<"delete-session">>();
+  readonly #readings: Reading[] = [];
+  readonly #waitingTunnels = new Map<number, Job<"create-tunnel">>();
+  readonly #waitingSessions = new Map<number, WaitingSession>();
+  #retryAt = Number.POSITIVE_INFINITY;
+  #closing: Closing | undefined;
+  #closed = false;
+
+  constructor(ports: OperationQueuePorts) {
+    this.#ports = ports;
+    this.#inventory = new Inventory(() => ports.now());
+  }
+
+  push(jobs: readonly Job[]): void {
+    this.#queue.push(...jobs);
+  }
+
+  /** True when "close" is done. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** A bounded piece of work. Returns in how many milliseconds the next is due; `undefined`: not before a `push`. */
+  step(): number | undefined {
+    if (this.#ports.now() >= this.#retryAt) this.#retry();
+    this.#advance();
+    this.#deleteSome();
+    this.#readSome();
+    this.#closeSome();
+    if (this.#queue.length + this.#deletions.size + this.#readings.length > 0) return 0;
+    if (this.#closing !== undefined) return CLOSE_INTERVAL_MS;
+    return this.#retryAt === Number.POSITIVE_INFINITY ? undefined : Math.max(0, this.#retryAt - this.#ports.now());
+  }
+
+  #complete({ serial }: { readonly serial: number }, refusal: Outcome): void {
+    this.#ports.complete(refusal === undefined ? { serial } : { serial, refusal });
+  }
+
+  /** Takes jobs off the queue until a batch is full or a job has to wait for the batch, then performs the batch. */
+  #advance(): void {
+    while (this.#creations.length + this.#raises.length < MAX_IN_FLIGHT) {
+      const job = this.#queue[0];
+      if (job === undefined || !this.#admit(job)) break;
+      this.#queue.shift();
+    }
+    const [creations, raises] = [this.#creations, this.#raises];
+    [this.#creations, this.#raises] = [[], []];
+    if (creations.length > 0) this.#performCreations(creations);
+    // The session may be one of those creations, and wait now.
+    const ready = raises.filter((raise) => !this.#joinsWaiting(raise));
+    if (ready.length > 0) this.#performRaises(ready);
+  }
+
+  /** False: not before the batch is performed. */
+  #admit({ serial, operation }: Job): boolean {
+    switch (operation.type) {
+      case "create-session":
+        return this.#admitCreation({ serial, operation });
+      case "raise-session":
+        this.#raises.push({ serial, operation });
+        return true;
+      case "create-tunnel":
+        return this.#createTunnel({ serial, operation });
+      case "counters":
+        return this.#admitReading({ serial, operation });
+      case "delete-session":
+        return this.#batchIsEmpty() && this.#admitDeletion({ serial, operation });
+      case "delete-tunnel":
+        return this.#batchIsEmpty() && this.#deleteTunnel({ serial, operation });
+      case "close":
+        return this.#batchIsEmpty() && this.#close({ serial, operation });
+    }
+  }
+
+  #batchIsEmpty(): boolean {
+    return this.#creations.length + this.#raises.length === 0;
+  }
+
+  // Tunnels
+
+  #createTunnel(job: Job<"create-tunnel">): true {
+    const { localControlConnectionId: local, remoteControlConnectionId: remote, fd } = job.operation;
+    const refusal = this.#inventory.hasTunnel(local)
+      ? tunnelRefusal(local, remote, { errno: "EEXIST", extendedAck: "" })
+      : createTunnel(this.#ports.calls, local, remote, fd);
+    if (refusal?.errno === "EEXIST" && this.#inventory.isTunnelLeaving(local)) {
+      this.#waitingTunnels.set(local, job);
+      this.#retrySoon();
+      return true;
+    }
+    this.#waitingTunnels.delete(local);
+    this.#ports.closeDescriptor(fd);
+    if (refusal === undefined) this.#inventory.addTunnel(local);
+    this.#complete(job, refusal);
+    return true;
+  }
+
+  #deleteTunnel(job: Job<"delete-tunnel">): true {
+    const { localControlConnectionId } = job.operation;
+    this.#cancelTunnel(localControlConnectionId);
+    this.#complete(job, this.#removeTunnel(localControlConnectionId));
+    return true;
+  }
+
+  #removeTunnel(localControlConnectionId: number): Outcome {
+    if (!this.#inventory.hasTunnel(localControlConnectionId)) return undefined;
+    const refusal = deleteTunnel(this.#ports.calls, localControlConnectionId);
+    for (const { localSessionId } of this.#inventory.sessions(localControlConnectionId)) {
+      const deletion = this.#deletions.get(localSessionId);
+      this.#deletions.delete(localSessionId);
+      if (deletion !== undefined) this.#complete(deletion, undefined);
+    }
+    this.#inventory.removeTunnel(localControlConnectionId);
+    return refusal;
+  }
+
+  /** Gives up a tunnel that waits, and the sessions of the tunnel that wait. */
+  #cancelTunnel(localControlConnectionId: number): void {
+    const answer = { errno: "ECANCELED", extendedAck: "" };
+    const waiting = this.#waitingTunnels.get(localControlConnectionId);
+    if (waiting !== undefined) {
+      this.#waitingTunnels.delete(localControlConnectionId);
+      const { fd, remoteControlConnectionId } = waiting.operation;
+      this.#ports.closeDescriptor(fd);
+      this.#complete(waiting, tunnelRefusal(localControlConnectionId, remoteControlConnectionId, answer));
+    }
+    for (const [localSessionId, { job }] of this.#waitingSessions) {
+      if (job.operation.session.localControlConnectionId === localControlConnectionId) this.#cancel(localSessionId);
+    }
+  }
+
+  // Creating and raising sessions
+
+  #admitCreation(job: Job<"create-session">): boolean {
+    const { session } = job.operation;
+    const inTheWay = this.#deletionInTheWay(session);
+    if (inTheWay !== undefined) {
+      if (!this.#batchIsEmpty()) return false;
+      this.#performDeletion(inTheWay);
+    }
+    if (this.#waitingTunnels.has(session.localControlConnectionId)) this.#wait(job);
+    else this.#creations.push(job);
+    return true;
+  }
+
+  /** From Linux 6.12 on a second session of the same id would be made, and the deletion might find that one. */
+  #deletionInTheWay({ localSessionId, interfaceName }: SessionRequest): Job<"delete-session"> | undefined {
+    const same = this.#deletions.get(localSessionId);
+    if (same !== undefined) return same;
+    for (const [deletedId, deletion] of this.#deletions) {
+      if (this.#inventory.session(deletedId)?.interfaceName === interfaceName) return deletion;
+    }
+    return undefined;
+  }
+
+  #performCreations(jobs: readonly Job<"create-session">[]): void {
+    const outcomes = this.#createSessions(jobs);
+    for (const [i, job] of jobs.entries()) {
+      const refusal = outcomes[i];
+      if (refusal !== undefined && this.#mayPass(refusal, job.operation.session)) this.#wait(job);
+      else this.#complete(job, refusal);
+    }
+  }
+
+  #createSessions(jobs: readonly Job<"create-session">[]): Outcome[] {
+    const sessions = jobs.map(({ operation }) => operation.session);
+    const outcomes = createSessions(this.#ports.calls, sessions);
+    for (const [i, session] of sessions.entries()) {
+      if (outcomes[i] === undefined) this.#inventory.addSession(session);
+    }
+    return outcomes;
+  }
+
+  #mayPass({ errno, command }: Refusal, session: SessionRequest): boolean {
+    return errno === "EEXIST" && command === "L2TP_CMD_SESSION_CREATE" && this.#inventory.isSessionLeaving(session);
+  }
+
+  #wait(job: Job<"create-session">): void {
+    this.#waitingSessions.set(job.operation.session.localSessionId, { job, raises: [] });
+    this.#retrySoon();
+  }
+
+  #joinsWaiting(job: Job<"raise-session">): boolean {
+    const waiting = this.#waitingSessions.get(job.operation.localSessionId);
+    waiting?.raises.push(job);
+    return waiting !== undefined;
+  }
+
+  #performRaises(jobs: readonly Job<"raise-session">[]): void {
+    const devices = jobs.map(({ operation: { localSessionId } }) => {
+      const session = this.#deletions.has(localSessionId) ? undefined : this.#inventory.session(localSessionId);
+      return { localSessionId, interfaceName: session?.interfaceName };
+    });
+    const outcomes = raiseDevices(this.#ports.calls, devices);
+    for (const [i, job] of jobs.entries()) this.#complete(job, outcomes[i]);
+  }
+
+  // What waits for something to be gone
+
+  #retrySoon(): void {
+    this.#retryAt = Math.min(this.#retryAt, this.#ports.now() + RETRY_INTERVAL_MS);
+  }
+
+  #retry(): void {
+    this.#retryAt = Number.POSITIVE_INFINITY;
+    for (const job of [...this.#waitingTunnels.values()]) this.#createTunnel(job);
+    let goOn = true;
+    while (goOn) goOn = this.#retrySessions();
+    if (this.#waitingSessions.size > 0) this.#retrySoon();
+  }
+
+  /** True: all of those tried could be made, so the next may be as well. */
+  #retrySessions(): boolean {
+    const ready = [...this.#waitingSessions.values()]
+      .filter(({ job }) => !this.#waitingTunnels.has(job.operation.session.localControlConnectionId))
+      .slice(0, RETRIES_AT_ONCE);
+    const outcomes = this.#createSessions(ready.map(({ job }) => job));
+    let stillWaiting = 0;
+    for (const [i, waiting] of ready.entries()) {
+      const { session } = waiting.job.operation;
+      const refusal = outcomes[i];
+      this.#waitingSessions.delete(session.localSessionId);
+      if (refusal === undefined) {
+        this.#complete(waiting.job, undefined);
+        this.#queue.unshift(...waiting.raises);
+      } else if (this.#mayPass(refusal, session)) {
+        // To the end of the line: those behind may be free already.
+        this.#waitingSessions.set(session.localSessionId, waiting);
+        stillWaiting++;
+      } else {
+        this.#giveUp(waiting, refusal);
+      }
+    }
+    return ready.length > 0 && stillWaiting === 0;
+  }
+
+  #cancel(localSessionId: number): void {
+    const waiting = this.#waitingSessions.get(localSessionId);
+    if (waiting === undefined) return;
+    this.#waitingSessions.delete(localSessionId);
+    const answer = { errno: "ECANCELED", extendedAck: "" };
+    this.#giveUp(waiting, sessionRefusal(waiting.job.operation.session, answer, undefined));
+  }
+
+  #giveUp({ job, raises }: WaitingSession, refusal: Refusal): void {
+    this.#complete(job, refusal);
+    for (const raise of raises) this.#complete(raise, refusal);
+  }
+
+  // Deleting sessions
+
+  #admitDeletion(job: Job<"delete-session">): true {
+    const { localSessionId } = job.operation;
+    this.#cancel(localSessionId);
+    if (this.#inventory.session(localSessionId) === undefined || this.#deletions.has(localSessionId)) {
+      this.#complete(job, undefined);
+    } else {
+      this.#deletions.set(localSessionId, job);
+    }
+    return true;
+  }
+
+  #deleteSome(): void {
+    const began = this.#ports.now();
+    for (const deletion of this.#deletions.values()) {
+      this.#performDeletion(deletion);
+      if (this.#ports.now() - began >= DELETION_BUDGET_MS) return;
+    }
+  }
+
+  #performDeletion(job: Job<"delete-session">): void {
+    const { localSessionId } = job.operation;
+    this.#deletions.delete(localSessionId);
+    const tunnel = this.#inventory.session(localSessionId)?.localControlConnectionId;
+    const refusal = tunnel === undefined ? undefined : deleteSession(this.#ports.calls, tunnel, localSessionId);
+    this.#inventory.removeSession(localSessionId);
+    this.#complete(job, refusal);
+  }
+
+  // Counters
+
+  #admitReading(job: Job<"counters">): true {
+    const sessions = this.#inventory.sessions(job.operation.localControlConnectionId);
+    this.#readings.push({ job, sessions, counters: [] });
+    return true;
+  }
+
+  /** A dump would be one request, but it takes quadratic time on Linux 6.1 and brings everyone's sessions. */
+  #readSome(): void {
+    const reading = this.#readings[0];
+    if (reading === undefined) return;
+    reading.counters.push(...readCounters(this.#ports.calls, reading.sessions.splice(0, MAX_IN_FLIGHT)));
+    if (reading.sessions.length > 0) return;
+    this.#readings.shift();
+    this.#ports.complete({ serial: reading.job.serial, counters: reading.counters });
+  }
+
+  // The end
+
+  #close(job: Job<"close">): true {
+    for (const local of [...this.#waitingTunnels.keys(), ...this.#inventory.tunnels()]) {
+      this.#cancelTunnel(local);
+      this.#removeTunnel(local);
+    }
+    const deadline = this.#ports.now() + CLOSE_PATIENCE_MS;
+    this.#closing = { job, names: this.#inventory.leavingInterfaces(), deadline };
+    return true;
+  }
+
+  #closeSome(): void {
+    const closing = this.#closing;
+    if (closing === undefined) return;
+    closing.names = existingDevices(this.#ports.calls, closing.names);
+    if (closing.names.length > 0 && this.#ports.now() < closing.deadline) return;
+    this.#closing = undefined;
+    this.#closed = true;
+    this.#complete(closing.job, undefined);
+  }
+}

@@ -1,0 +1,33 @@
+import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import type { Refusal } from "./refusals.ts";
+
+/** What the main thread asks of the kernel's thread, and what that answers. */
+export type Operation =
+  /** `fd` belongs to the kernel's thread from now on. */
+  | {
+      readonly type: "create-tunnel";
+      readonly localControlConnectionId: number;
+      readonly remoteControlConnectionId: number;
+      readonly fd: number;
+    }
+  | { readonly type: "delete-tunnel"; readonly localControlConnectionId: number }
+  | { readonly type: "create-session"; readonly session: SessionRequest }
+  | { readonly type: "raise-session"; readonly localSessionId: number }
+  | { readonly type: "delete-session"; readonly localSessionId: number }
+  | { readonly type: "counters"; readonly localControlConnectionId: number | undefined }
+  | { readonly type: "close" };
+
+interface Numbered<O extends Operation> {
+  readonly serial: number;
+  readonly operation: O;
+}
+
+/** An operation, of any type or of one, and the number by which its completion is known. */
+export type Job<T extends Operation["type"] = Operation["type"]> = Numbered<Extract<Operation, { readonly type: T }>>;
+
+/** Without `refusal` the operation is done. */
+export interface Completion {
+  readonly serial: number;
+  readonly refusal?: Refusal;
+  readonly counters?: readonly SessionCounters[];
+}

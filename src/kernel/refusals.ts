@@ -1,0 +1,112 @@
+import type { SessionRequest } from "./datapath.ts";
+import type { LinkCall } from "./links.ts";
+
+/** What a `KernelError` is made of: plain data, because it crosses from the worker thread to the main thread. */
+export interface Refusal {
+  readonly message: string;
+  readonly errno: string;
+  readonly command: string;
+  readonly extendedAck: string;
+}
+
+interface Answer {
+  readonly errno: string;
+  readonly extendedAck: string;
+}
+
+/** Reasons that mean the same whatever was asked. */
+const COMMON: Readonly<Record<string, string>> = {
+  EPERM: "not permitted: the daemon needs CAP_NET_ADMIN",
+  ENOMEM: "the kernel is out of memory",
+  ENOBUFS: "the kernel is out of memory",
+  ENOSYS: "this kernel has no L2TP: module l2tp_netlink is missing",
+  ECANCELED: "it was deleted before it was made",
+};
+
+/** `trial`: what was tried, as in "cannot make session 5". `reason` overrides the error number's general meaning. */
+function refusal(command: string, trial: string, { errno, extendedAck }: Answer, reason: string | undefined): Refusal {
+  const because = reason ?? COMMON[errno] ?? "the kernel refused it";
+  const words = extendedAck === "" ? "" : `; the kernel says: ${extendedAck}`;
+  return { message: `${trial}: ${because} (${errno}${words})`, errno, command, extendedAck };
+}
+
+const TUNNEL_REASONS: Readonly<Record<string, string>> = {
+  EEXIST: "this machine has a tunnel with that id already (see: ip l2tp show tunnel)",
+  EBADF: "its socket is closed",
+  ENOTSOCK: "its descriptor is not a socket",
+  EBUSY: "its socket carries a tunnel already",
+  EPROTONOSUPPORT: "its socket is not a UDP socket",
+  ERANGE: "tunnel ids are 1 to 4294967295",
+  EINVAL: "its socket belongs to another network namespace, or the kernel rejects the ids",
+};
+
+export function tunnelRefusal(local: number, remote: number, answer: Answer): Refusal {
+  const trial = `cannot make kernel tunnel ${local} (peer's id ${remote})`;
+  return refusal("L2TP_CMD_TUNNEL_CREATE", trial, answer, TUNNEL_REASONS[answer.errno]);
+}
+
+/** What EEXIST was about: the kernel has one error number for the two. */
+export type Taken = "interface" | "session";
+
+export function sessionRefusal(session: SessionRequest, answer: Answer, taken: Taken | undefined): Refusal {
+  const { localSessionId, localControlConnectionId, interfaceName } = session;
+  const trial = `cannot make session ${localSessionId} of tunnel ${localControlConnectionId}`;
+  return refusal("L2TP_CMD_SESSION_CREATE", trial, answer, sessionReason(interfaceName, answer.errno, taken));
+}
+
+/** The kernel was not asked. */
+export function flawedSessionRefusal(session: SessionRequest, flaw: string): Refusal {
+  const trial = `cannot make session ${session.localSessionId} of tunnel ${session.localControlConnectionId}`;
+  return refusal("L2TP_CMD_SESSION_CREATE", trial, { errno: "EINVAL", extendedAck: "" }, flaw);
+}
+
+function sessionReason(interfaceName: string, errno: string, taken: Taken | undefined): string | undefined {
+  switch (errno) {
+    case "EEXIST":
+      if (taken === "interface") return `interface ${interfaceName} exists already; choose another name or remove it`;
+      return "this machine has a session with that id already (see: ip l2tp show session)";
+    case "ENODEV":
+      return "the kernel has no such tunnel; was its socket closed?";
+    case "EPROTONOSUPPORT":
+      return "the kernel has no Ethernet pseudowires: module l2tp_eth is missing";
+    case "EINVAL":
+      return `the kernel rejects the interface name ${interfaceName} or the ids`;
+    default:
+      return undefined;
+  }
+}
+
+/** `bridge`: the name of the bridge, where the call was about one. */
+export function linkRefusal(interfaceName: string, call: LinkCall, answer: Answer, bridge: string): Refusal {
+  const reason = linkReason(interfaceName, call, answer.errno, bridge);
+  return refusal(call.command, `cannot ${linkTrial(interfaceName, call, bridge)}`, answer, reason);
+}
+
+function linkReason(interfaceName: string, call: LinkCall, errno: string, bridge: string): string | undefined {
+  if (errno === "ENODEV") return `there is no interface ${interfaceName} (any more)`;
+  if (errno === "EOPNOTSUPP" && "master" in call) return `${bridge} is not a bridge`;
+  return undefined;
+}
+
+function linkTrial(interfaceName: string, call: LinkCall, bridge: string): string {
+  if (call.command === "RTM_NEWADDR") return `give interface ${interfaceName} the address ${call.address}`;
+  if ("mtu" in call) return `set the MTU of interface ${interfaceName} to ${call.mtu}`;
+  if ("master" in call) return `attach interface ${interfaceName} to bridge ${bridge}`;
+  if ("up" in call) return `set interface ${interfaceName} up`;
+  return `find interface ${interfaceName}`;
+}
+
+export function noBridgeRefusal(interfaceName: string, bridge: string, answer: Answer): Refusal {
+  const trial = `cannot attach interface ${interfaceName} to bridge ${bridge}`;
+  return refusal("RTM_GETLINK", trial, answer, answer.errno === "ENODEV" ? `there is no bridge ${bridge}` : undefined);
+}
+
+export function unknownSessionRefusal(localSessionId: number): Refusal {
+  const answer = { errno: "ENODEV", extendedAck: "" };
+  const reason = "it was not made, or is deleted already";
+  return refusal("RTM_SETLINK", `cannot set session ${localSessionId} up`, answer, reason);
+}
+
+export function deletionRefusal(command: string, what: string, answer: Answer): Refusal {
+  return refusal(command, `cannot delete ${what}`, answer, undefined);
+}

@@ -1,0 +1,222 @@
+import { close as closeInThreadPool, closeSync } from "node:fs";
+import type { Datapath, SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
+import { ForwardingThread, type WorkerEvent } from "./forwarding-thread.ts";
+import { KernelError } from "./kernel-error.ts";
+import { sessionFlaw } from "./session-check.ts";
+import { openTap } from "./tap.ts";
+import type { WorkerAnswer, WorkerCommand } from "./userspace-messages.ts";
+
+/** `close` waits so long for devices to go; what is left then goes with the process. */
+const LONGEST_CLOSE_MS = 800;
+/** How many devices go at a time: one thread of Node's pool of four is left for other work. */
+const RETIREMENT_LANES = 3;
+
+interface Socket {
+  readonly fd: number;
+  readonly onControlDatagram: (octets: Uint8Array) => void;
+}
+
+interface Device {
+  readonly localControlConnectionId: number;
+  readonly interfaceName: string;
+  readonly fd: number;
+}
+
+export interface UserspaceDatapathOptions {
+  /** What no request can be answered with: the forwarding thread failed, or somebody removed a device. */
+  readonly onTrouble?: (error: KernelError) => void;
+}
+
+/**
+ * Ethernet pseudowires without L2TP in the kernel: one TAP device per session; a thread of its own carries the frames
+ * to and from the sockets of the control connections (RFC 3931 4.1.2.1, 4.5). It runs from the built package only.
+ */
+export class UserspaceDatapath implements Datapath {
+  readonly name = "userspace";
+  readonly readsSocket = true;
+  readonly #onTrouble: (error: KernelError) => void;
+  /** By local Control Connection ID. */
+  readonly #sockets = new Map<number, Socket>();
+  /** By local Session ID. */
+  readonly #devices = new Map<number, Device>();
+  /** Devices on their way out, by name. */
+  readonly #retiring = new Map<string, Promise<void>>();
+  readonly #lanes: Promise<void>[] = Array.from({ length: RETIREMENT_LANES }, () => Promise.resolve());
+  #nextLane = 0;
+  #lastRequest: Promise<unknown> = Promise.resolve();
+  #thread: ForwardingThread | undefined;
+  #closing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: UserspaceDatapathOptions = {}) {
+    this.#onTrouble = options.onTrouble ?? (() => {});
+  }
+
+  createTunnel({ localControlConnectionId, fd, onControlDatagram }: TunnelRequest): Promise<void> {
+    return this.#inOrder(async () => {
+      if (this.#sockets.has(localControlConnectionId)) {
+        closeSync(fd);
+        throw refusal("EEXIST", "create-tunnel", `tunnel ${localControlConnectionId} exists already`);
+      }
+      // Before it is asked for: a control datagram may overtake the answer.
+      this.#sockets.set(localControlConnectionId, { fd, onControlDatagram });
+      try {
+        await this.#ask({ type: "create-tunnel", localControlConnectionId, fd });
+      } catch (error) {
+        this.#closeSocket(localControlConnectionId);
+        throw error;
+      }
+    });
+  }
+
+  deleteTunnel(localControlConnectionId: number): Promise<void> {
+    return this.#inOrder(async () => {
+      if (!this.#sockets.has(localControlConnectionId)) return;
+      await this.#ask({ type: "delete-tunnel", localControlConnectionId });
+      this.#forgetTunnel(localControlConnectionId);
+    });
+  }
+
+  createSession(session: SessionRequest): Promise<void> {
+    return this.#inOrder(async () => {
+      const { localControlConnectionId, localSessionId, interfaceName } = session;
+      const flaw = sessionFlaw(session);
+      if (flaw !== undefined)
+        throw refusal("EINVAL", "create-session", `cannot make session ${localSessionId}: ${flaw}`);
+      if (!this.#sockets.has(localControlConnectionId)) {
+        throw refusal("ENODEV", "create-session", `there is no tunnel ${localControlConnectionId}`);
+      }
+      if (this.#devices.has(localSessionId)) {
+        throw refusal("EEXIST", "create-session", `session ${localSessionId} exists already`);
+      }
+      await this.#retiring.get(interfaceName);
+      const device = { localControlConnectionId, interfaceName, fd: openTap(interfaceName) };
+      this.#devices.set(localSessionId, device);
+      try {
+        await this.#ask({ type: "create-session", session, tapFd: device.fd });
+      } catch (error) {
+        await this.#retire(localSessionId);
+        throw error;
+      }
+    });
+  }
+
+  raiseSession(localSessionId: number): Promise<void> {
+    return this.#inOrder(async () => {
+      await this.#ask({ type: "raise-session", localSessionId });
+    });
+  }
+
+  async deleteSession(localSessionId: number): Promise<void> {
+    let gone: Promise<void> | undefined;
+    await this.#inOrder(async () => {
+      if (!this.#devices.has(localSessionId)) return;
+      await this.#ask({ type: "delete-session", localSessionId });
+      gone = this.#retire(localSessionId);
+    });
+    // Outside, so that the requests behind this one need not wait for it.
+    await gone;
+  }
+
+  async counters(localControlConnectionId?: number): Promise<readonly SessionCounters[]> {
+    return (await this.#look(localControlConnectionId)).counters;
+  }
+
+  /** Datagrams received by all tunnels, or one, that belonged to no session: unknown Session ID, version, runts. */
+  async discarded(localControlConnectionId?: number): Promise<number> {
+    return (await this.#look(localControlConnectionId)).discarded;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#inOrder(async () => {
+      // One by one, so that the sockets are what they were before: the daemon may go on with its own descriptors.
+      for (const localControlConnectionId of this.#sockets.keys()) {
+        await this.#ask({ type: "delete-tunnel", localControlConnectionId }).catch(() => {});
+      }
+      this.#closed = true;
+      await this.#thread?.end();
+      this.#forgetAll();
+      let timer: NodeJS.Timeout | undefined;
+      const patience = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, LONGEST_CLOSE_MS);
+      });
+      await Promise.race([Promise.all(this.#lanes), patience]);
+      clearTimeout(timer);
+    });
+    return this.#closing;
+  }
+
+  #inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#lastRequest.then(work);
+    this.#lastRequest = result.catch(() => {});
+    return result;
+  }
+
+  #look(localControlConnectionId: number | undefined): Promise<Pick<WorkerAnswer, "counters" | "discarded">> {
+    return this.#inOrder(async () => {
+      if (this.#thread === undefined || this.#closed) return { counters: [], discarded: 0 };
+      return this.#ask({ type: "counters", localControlConnectionId });
+    });
+  }
+
+  async #ask(command: WorkerCommand): Promise<WorkerAnswer> {
+    if (this.#closed) throw refusal("ESHUTDOWN", command.type, "the userspace datapath is closed");
+    this.#thread ??= new ForwardingThread(this.#hear, this.#fail);
+    return this.#thread.ask(command);
+  }
+
+  #forgetTunnel(localControlConnectionId: number): void {
+    this.#closeSocket(localControlConnectionId);
+    for (const [localSessionId, device] of this.#devices) {
+      if (device.localControlConnectionId === localControlConnectionId) void this.#retire(localSessionId);
+    }
+  }
+
+  #forgetAll(): void {
+    for (const localControlConnectionId of this.#sockets.keys()) this.#forgetTunnel(localControlConnectionId);
+  }
+
+  #closeSocket(localControlConnectionId: number): void {
+    const socket = this.#sockets.get(localControlConnectionId);
+    this.#sockets.delete(localControlConnectionId);
+    if (socket !== undefined) closeSync(socket.fd);
+  }
+
+  /**
+   * Resolves when the device is gone. Closing a TAP waits for every processor (RCU, some 16 ms), so that happens in the
+   * thread pool.
+   */
+  #retire(localSessionId: number): Promise<void> {
+    const device = this.#devices.get(localSessionId);
+    if (device === undefined) return Promise.resolve();
+    const { interfaceName, fd } = device;
+    this.#devices.delete(localSessionId);
+    const lane = this.#nextLane++ % RETIREMENT_LANES;
+    const before = this.#lanes[lane] ?? Promise.resolve();
+    const gone = before.then(() => new Promise<void>((resolve) => closeInThreadPool(fd, () => resolve())));
+    this.#lanes[lane] = gone;
+    this.#retiring.set(interfaceName, gone);
+    return gone.then(() => {
+      if (this.#retiring.get(interfaceName) === gone) this.#retiring.delete(interfaceName);
+    });
+  }
+
+  readonly #hear = (event: WorkerEvent): void => {
+    if (event.type === "control-datagram") {
+      this.#sockets.get(event.localControlConnectionId)?.onControlDatagram(event.octets);
+      return;
+    }
+    const message = `interface ${event.interfaceName} was removed: its session carries nothing until it is made anew`;
+    this.#onTrouble(refusal("ENODEV", "read", message));
+  };
+
+  /** Nothing reads the descriptors any more: the devices go, so that nobody takes them for working ones. */
+  readonly #fail = (error: KernelError): void => {
+    this.#forgetAll();
+    this.#onTrouble(error);
+  };
+}
+
+function refusal(errno: string, command: string, message: string): KernelError {
+  return new KernelError(message, { errno, command });
+}

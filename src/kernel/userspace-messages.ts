@@ -1,0 +1,37 @@
+import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import type { Refusal } from "./refusals.ts";
+
+/** What the main thread asks of the forwarding thread, and what that tells it. Descriptors stay the main thread's. */
+export type WorkerCommand =
+  | { readonly type: "create-tunnel"; readonly localControlConnectionId: number; readonly fd: number }
+  | { readonly type: "delete-tunnel"; readonly localControlConnectionId: number }
+  | { readonly type: "create-session"; readonly session: SessionRequest; readonly tapFd: number }
+  | { readonly type: "raise-session"; readonly localSessionId: number }
+  | { readonly type: "delete-session"; readonly localSessionId: number }
+  | { readonly type: "counters"; readonly localControlConnectionId: number | undefined }
+  | { readonly type: "close" };
+
+export interface WorkerRequest {
+  readonly serial: number;
+  readonly command: WorkerCommand;
+}
+
+export interface WorkerAnswer {
+  readonly type: "answer";
+  readonly serial: number;
+  readonly refusal?: Refusal;
+  readonly counters: readonly SessionCounters[];
+  /** Datagrams that belonged to no session. */
+  readonly discarded: number;
+}
+
+export type WorkerMessage =
+  | WorkerAnswer
+  | { readonly type: "control-datagram"; readonly localControlConnectionId: number; readonly octets: Uint8Array }
+  | { readonly type: "device-lost"; readonly interfaceName: string };
+
+export interface WorkerSetup {
+  readonly eventFd: number;
+  /** One Int32: not 0 when the thread shall end at once. */
+  readonly stop: SharedArrayBuffer;
+}

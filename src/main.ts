@@ -1,0 +1,61 @@
+#!/usr/bin/env -S node --enable-source-maps
+import { type Command, parseArguments, USAGE } from "./cli/arguments.ts";
+import { complain, EXIT, type Terminal } from "./cli/terminal.ts";
+
+/** The composition root. Commands are imported when they are asked for: `show` need not load the daemon. */
+async function perform(command: Command, terminal: Terminal): Promise<number> {
+  switch (command.command) {
+    case "help":
+      terminal.out(USAGE);
+      return EXIT.done;
+    case "version": {
+      const { packageVersion } = await import("./daemon/version.ts");
+      terminal.out(`l2tpv3-lcc ${packageVersion()}\n`);
+      return EXIT.done;
+    }
+    case "check": {
+      const { check } = await import("./cli/check.ts");
+      return check(command, terminal);
+    }
+    case "show": {
+      const { show } = await import("./cli/show.ts");
+      return show(command, terminal, new Date());
+    }
+    case "open":
+    case "close": {
+      const { openOrClose } = await import("./cli/open-close.ts");
+      return openOrClose(command, terminal);
+    }
+    case "run":
+      return runDaemon(command.conf, terminal);
+  }
+}
+
+async function runDaemon(configPath: string, terminal: Terminal): Promise<number> {
+  const { loadOrExplain } = await import("./cli/load-or-explain.ts");
+  const site = loadOrExplain(configPath, terminal);
+  if (site === undefined) return EXIT.wrongUsage;
+  const { run } = await import("./daemon/run.ts");
+  return run({ site, configPath });
+}
+
+async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const command = parseArguments(argv);
+  if ("wrong" in command) {
+    complain(terminal, `${command.wrong} (see l2tpv3-lcc --help)`);
+    return EXIT.wrongUsage;
+  }
+  return perform(command, terminal);
+}
+
+const terminal: Terminal = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+};
+
+// `show | head` closes the pipe early: nothing is left to say then.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
+process.exitCode = await main(process.argv.slice(2), terminal);

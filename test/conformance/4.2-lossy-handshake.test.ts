@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import type { TunnelConfiguration } from "../../src/control/configuration.ts";
+import { A, B, lcce, session, tunnel } from "../support/sites.ts";
+import { type Fate, SeededEntropy, VirtualLink, type VirtualNode } from "../support/virtual-link.ts";
+
+const RUNS = 10_000;
+
+/** 30 % lost; of the rest every tenth comes twice; delays of 1 to 60 ms put datagrams out of order. */
+function badLink(chance: SeededEntropy): Fate {
+  const roll = (sides: number) => chance.uint32() % sides;
+  return () => {
+    if (roll(10) < 3) return [];
+    const delayMs = 1 + roll(60);
+    return roll(10) === 0 ? [delayMs, 1 + roll(60)] : [delayMs];
+  };
+}
+
+const RETRANSMIT = { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 };
+
+/** Who opens and who calls: every combination that can come up. */
+const ROLES: readonly (readonly [Partial<TunnelConfiguration>, Partial<TunnelConfiguration>])[] = [
+  [{ role: "initiator" }, { role: "responder" }],
+  [{ role: "both" }, { role: "both" }],
+  [{ role: "both" }, { role: "responder" }],
+];
+const CALLS = [
+  [undefined, undefined],
+  ["both", "both"],
+  ["responder", "initiator"],
+] as const;
+
+function pair(seed: number): { link: VirtualLink; a: VirtualNode; b: VirtualNode } {
+  const link = new VirtualLink();
+  link.fate = badLink(new SeededEntropy(seed));
+  const [left, right] = ROLES[seed % ROLES.length] as (typeof ROLES)[number];
+  const [callA, callB] = CALLS[Math.floor(seed / 3) % CALLS.length] as (typeof CALLS)[number];
+  const ofA = [session("x", { call: callA, cookieSize: 4 }), session("y", { call: callA, cookieSize: 0 })];
+  const ofB = [session("x", { call: callB }), session("y", { call: callB })];
+  const a = link.add(
+    A,
+    lcce("site-a", tunnel("to-b", { peer: B, retransmit: RETRANSMIT, sessions: ofA, ...left })),
+    seed,
+  );
+  const b = link.add(
+    B,
+    lcce("site-b", tunnel("to-a", { peer: A, retransmit: RETRANSMIT, sessions: ofB, ...right })),
+    seed,
+  );
+  return { link, a, b };
+}
+
+/** Both ends are up and hold the same ids and cookies crosswise; nothing else is in the datapath. */
+function agree(a: VirtualNode, b: VirtualNode): boolean {
+  if (a.raised.size !== 2 || b.raised.size !== 2 || a.tunnels.size !== 1 || b.tunnels.size !== 1) return false;
+  const remote = new Map([...b.datapathSessions.values()].map((parameters) => [parameters.localSessionId, parameters]));
+  return [...a.datapathSessions.values()].every((mine) => {
+    const theirs = remote.get(mine.remoteSessionId);
+    return (
+      theirs?.remoteSessionId === mine.localSessionId &&
+      theirs.interfaceName === mine.interfaceName &&
+      String(theirs.localCookie) === String(mine.remoteCookie) &&
+      String(theirs.remoteCookie) === String(mine.localCookie)
+    );
+  });
+}
+
+function leftovers(node: VirtualNode): readonly number[] {
+  return [node.tunnels.size, node.datapathSessions.size, node.raised.size, node.sockets.size];
+}
+
+describe("on a link that loses 30 % each way, duplicates and reorders", () => {
+  test(`C07 ${RUNS} seeded runs: both ends come up, agree, stop, and nothing leaks`, () => {
+    for (let seed = 1; seed <= RUNS; seed++) {
+      const { link, a, b } = pair(seed);
+      link.start();
+      const up = link.runUntil(() => agree(a, b), 1_800_000);
+      expect(up, `seed ${seed}: not up after ${link.now} ms`).toBe(true);
+      a.receive({ type: "shutdown" });
+      const stopped = link.runUntil(() => a.core.idle() && leftovers(b)[0] === 0, 1_800_000);
+      expect(stopped, `seed ${seed}: not stopped`).toBe(true);
+      b.receive({ type: "shutdown" });
+      link.runUntil(() => false, 300_000);
+      expect([leftovers(a), leftovers(b)], `seed ${seed}`).toEqual([
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+      ]);
+      expect([a.core.nextDeadline(), b.core.nextDeadline()], `seed ${seed}`).toEqual([undefined, undefined]);
+    }
+  });
+});

@@ -1,0 +1,301 @@
+import type { LcceConfiguration } from "../../src/control/configuration.ts";
+import type {
+  Effect,
+  Endpoint,
+  Entropy,
+  Input,
+  Instant,
+  LogEffect,
+  SessionParameters,
+} from "../../src/control/core.ts";
+import { Lcce } from "../../src/control/lcce.ts";
+
+/** What becomes of a datagram: delivered as often as the array is long, each copy after so many milliseconds. */
+export type Fate = (datagram: Datagram) => readonly number[];
+
+export interface Datagram {
+  /** Counted over both directions, from 0. */
+  readonly number: number;
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  readonly octets: Uint8Array;
+  readonly at: Instant;
+}
+
+/** The kernel's part: how long it takes, and what it refuses (a sentence) or does (undefined). */
+export interface VirtualDatapath {
+  readonly delayMs: number;
+  readonly refuseSession: (session: SessionParameters) => string | undefined;
+  readonly refuseTunnel: (localControlConnectionId: number) => string | undefined;
+}
+
+const WILLING: VirtualDatapath = { delayMs: 0, refuseSession: () => undefined, refuseTunnel: () => undefined };
+
+const LATENCY_MS = 10;
+
+/** Deterministic chance: xorshift32. The same seed gives the same run. */
+export class SeededEntropy implements Entropy {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = (seed ^ 0x9e3779b9) >>> 0 || 1;
+  }
+
+  uint32(): number {
+    let x = this.#state;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#state = x >>> 0;
+    return this.#state;
+  }
+
+  octets(length: number): Uint8Array {
+    return Uint8Array.from({ length }, () => this.uint32() & 0xff);
+  }
+}
+
+interface VirtualSocket {
+  readonly local: Endpoint;
+  remote: Endpoint | undefined;
+}
+
+/** One LCCE with the sockets and the datapath that a shell would give it. */
+export class VirtualNode {
+  readonly address: string;
+  readonly log: LogEffect[] = [];
+  /** Everything that the datapath holds; nothing may be left over. */
+  readonly tunnels = new Set<number>();
+  readonly datapathSessions = new Map<number, SessionParameters>();
+  readonly raised = new Set<number>();
+  readonly sockets = new Map<number, VirtualSocket>();
+  /** Data packets received since the beginning, as `query-activity` is answered. */
+  receivedPackets = 0;
+  datapath: VirtualDatapath = WILLING;
+  /** DNS as this node sees it; a name that is missing cannot be resolved. */
+  readonly names = new Map<string, string>();
+  core: Lcce;
+  readonly #link: VirtualLink;
+  readonly #listen: readonly number[];
+
+  constructor(
+    link: VirtualLink,
+    address: string,
+    configuration: LcceConfiguration,
+    seed: number,
+    listen: readonly number[],
+  ) {
+    this.#link = link;
+    this.address = address;
+    this.#listen = listen;
+    this.core = new Lcce(configuration, new SeededEntropy(seed), link.now);
+  }
+
+  receive(input: Input): void {
+    this.perform(this.core.receive(input, this.#link.now));
+  }
+
+  expire(): void {
+    this.perform(this.core.expire(this.#link.now));
+  }
+
+  /** A crash: everything is gone at once, and nobody is told. */
+  crash(configuration: LcceConfiguration, seed: number): void {
+    this.core = new Lcce(configuration, new SeededEntropy(seed), this.#link.now);
+    this.tunnels.clear();
+    this.datapathSessions.clear();
+    this.raised.clear();
+    this.sockets.clear();
+  }
+
+  /** Takes a datagram if a socket would. */
+  deliver(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
+    const sockets = [...this.sockets.values()].filter(({ local }) => local.port === to.port);
+    const taken = sockets.some(
+      ({ remote }) => remote === undefined || (remote.address === from.address && remote.port === from.port),
+    );
+    if (!taken && !this.#listen.includes(to.port)) return;
+    this.receive({ type: "datagram", from, to: { address: "0.0.0.0", port: to.port }, octets });
+  }
+
+  perform(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case "log":
+        this.log.push(effect);
+        return;
+      case "open-socket":
+        this.sockets.set(effect.localControlConnectionId, {
+          local: { ...effect.local, port: effect.local.port || 40_000 + this.sockets.size },
+          remote: effect.remote,
+        });
+        return;
+      case "connect-socket": {
+        const socket = this.sockets.get(effect.localControlConnectionId);
+        if (socket === undefined) throw new Error("connect-socket without a socket");
+        socket.remote = effect.remote;
+        return;
+      }
+      case "close-socket":
+        this.sockets.delete(effect.localControlConnectionId);
+        return;
+      case "send": {
+        const socket = this.sockets.get(effect.localControlConnectionId);
+        if (socket !== undefined) this.#link.transmit(this.#from(socket.local.port), effect.to, effect.octets);
+        return;
+      }
+      case "reply":
+        this.#link.transmit(this.#from(effect.from.port), effect.to, effect.octets);
+        return;
+      case "query-activity": {
+        const { localControlConnectionId } = effect;
+        this.#answer({ type: "activity", localControlConnectionId, receivedPackets: this.receivedPackets });
+        return;
+      }
+      case "resolve-peer":
+        this.#resolve(effect.tunnel, effect.host);
+        return;
+      default:
+        this.#carry(effect);
+    }
+  }
+
+  #carry(effect: Extract<Effect, { type: `${string}-tunnel` | `${string}-session` }>): void {
+    switch (effect.type) {
+      case "create-tunnel":
+        this.#createTunnel(effect.localControlConnectionId);
+        return;
+      case "delete-tunnel":
+        this.tunnels.delete(effect.localControlConnectionId);
+        for (const [id, session] of this.datapathSessions) {
+          if (session.localControlConnectionId === effect.localControlConnectionId) this.#forget(id);
+        }
+        return;
+      case "create-session":
+        this.#createSession(effect.session);
+        return;
+      case "raise-session":
+        if (!this.datapathSessions.has(effect.localSessionId)) throw new Error("raise-session without a session");
+        this.raised.add(effect.localSessionId);
+        return;
+      case "delete-session":
+        this.#forget(effect.localSessionId);
+        return;
+    }
+  }
+
+  #createTunnel(localControlConnectionId: number): void {
+    const reason = this.datapath.refuseTunnel(localControlConnectionId);
+    if (reason === undefined) {
+      this.tunnels.add(localControlConnectionId);
+      this.#answer({ type: "tunnel-created", localControlConnectionId });
+    } else this.#answer({ type: "tunnel-refused", localControlConnectionId, reason });
+  }
+
+  #createSession(session: SessionParameters): void {
+    const { localSessionId, localControlConnectionId } = session;
+    const tunnelMissing = this.tunnels.has(localControlConnectionId) ? undefined : "no such tunnel";
+    const reason = tunnelMissing ?? this.datapath.refuseSession(session);
+    if (reason === undefined) {
+      this.datapathSessions.set(localSessionId, session);
+      this.#answer({ type: "session-created", localSessionId });
+    } else this.#answer({ type: "session-refused", localSessionId, reason });
+  }
+
+  #forget(localSessionId: number): void {
+    this.datapathSessions.delete(localSessionId);
+    this.raised.delete(localSessionId);
+  }
+
+  #resolve(tunnel: string, host: string): void {
+    const address = this.names.get(host);
+    if (address === undefined) this.#answer({ type: "peer-unresolved", tunnel, reason: `${host} not found` });
+    else this.#answer({ type: "peer-resolved", tunnel, address });
+  }
+
+  #answer(input: Input): void {
+    this.#link.later(this.datapath.delayMs, () => this.receive(input));
+  }
+
+  #from(port: number): Endpoint {
+    return { address: this.address, port };
+  }
+}
+
+interface VirtualEvent {
+  readonly at: Instant;
+  readonly order: number;
+  readonly act: () => void;
+}
+
+/** Nodes on one wire, in virtual time: it jumps from event to event, nothing sleeps. */
+export class VirtualLink {
+  now: Instant = 0;
+  fate: Fate = () => [LATENCY_MS];
+  readonly nodes: VirtualNode[] = [];
+  /** Every datagram sent, lost ones too. */
+  readonly datagrams: Datagram[] = [];
+  readonly #events: VirtualEvent[] = [];
+  #order = 0;
+
+  add(address: string, configuration: LcceConfiguration, seed = 1, listen: readonly number[] = [1701]): VirtualNode {
+    const node = new VirtualNode(this, address, configuration, seed + this.nodes.length * 7919, listen);
+    this.nodes.push(node);
+    return node;
+  }
+
+  later(delayMs: number, act: () => void): void {
+    this.#events.push({ at: this.now + delayMs, order: this.#order++, act });
+  }
+
+  transmit(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
+    const datagram = { number: this.datagrams.length, from, to, octets, at: this.now };
+    this.datagrams.push(datagram);
+    const node = this.nodes.find(({ address }) => address === to.address);
+    for (const delayMs of this.fate(datagram)) this.later(delayMs, () => node?.deliver(from, to, octets));
+  }
+
+  start(): void {
+    for (const node of this.nodes) node.receive({ type: "start" });
+  }
+
+  /** Goes on until the condition holds; false when `limitMs` have passed without it, or nothing is left to happen. */
+  runUntil(condition: () => boolean, limitMs = 600_000): boolean {
+    const end = this.now + limitMs;
+    while (!condition()) if (!this.#advance(end)) return condition();
+    return true;
+  }
+
+  run(durationMs: number): void {
+    const end = this.now + durationMs;
+    while (this.#advance(end));
+    this.now = end;
+  }
+
+  /** The next event or deadline. */
+  #advance(end: Instant): boolean {
+    const event = this.#nextEvent();
+    const deadlines = this.nodes.map(({ core }) => core.nextDeadline() ?? Number.POSITIVE_INFINITY);
+    const deadline = Math.min(...deadlines);
+    const at = Math.min(event?.at ?? Number.POSITIVE_INFINITY, deadline);
+    if (at > end) return false;
+    this.now = Math.max(this.now, at);
+    if (event !== undefined && event.at <= deadline) {
+      this.#events.splice(this.#events.indexOf(event), 1);
+      event.act();
+    } else this.nodes[deadlines.indexOf(deadline)]?.expire();
+    return true;
+  }
+
+  #nextEvent(): VirtualEvent | undefined {
+    let first: VirtualEvent | undefined;
+    for (const event of this.#events) {
+      if (first === undefined || event.at < first.at || (event.at === first.at && event.order < first.order))
+        first = event;
+    }
+    return first;
+  }
+}

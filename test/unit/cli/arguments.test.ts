@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import { parseArguments, USAGE } from "../../../src/cli/arguments.ts";
+
+const words = (line: string): string[] => line.split(" ").filter((word) => word !== "");
+const anywhere = { conf: undefined, socket: undefined };
+
+describe("commands", () => {
+  const ROWS: readonly (readonly [line: string, command: object])[] = [
+    ["--conf site.toml", { command: "run", conf: "site.toml" }],
+    ["--conf=site.toml", { command: "run", conf: "site.toml" }],
+    ["-c site.toml", { command: "run", conf: "site.toml" }],
+    ["check --conf a", { command: "check", conf: "a" }],
+    ["--conf a check", { command: "check", conf: "a" }],
+    ["show", { command: "show", what: undefined, name: undefined, json: false, daemon: anywhere }],
+    [
+      "--conf a show sessions paris --json",
+      {
+        command: "show",
+        what: "sessions",
+        name: "paris",
+        json: true,
+        daemon: { conf: "a", socket: undefined },
+      },
+    ],
+    [
+      "show --socket /s paris/lan42",
+      {
+        command: "show",
+        what: undefined,
+        name: "paris/lan42",
+        json: false,
+        daemon: { conf: undefined, socket: "/s" },
+      },
+    ],
+    ["show counters", { command: "show", what: "counters", name: undefined, json: false, daemon: anywhere }],
+    ["show tunnels tunnels", { command: "show", what: "tunnels", name: "tunnels", json: false, daemon: anywhere }],
+    ["show -- --json", { command: "show", what: undefined, name: "--json", json: false, daemon: anywhere }],
+    ["open paris", { command: "open", tunnel: "paris", session: undefined, daemon: anywhere }],
+    [
+      "close paris/lan42 --conf a --socket /s",
+      { command: "close", tunnel: "paris", session: "lan42", daemon: { conf: "a", socket: "/s" } },
+    ],
+    ["--help", { command: "help" }],
+    ["show -h", { command: "help" }],
+    ["--version", { command: "version" }],
+    ["-V", { command: "version" }],
+  ];
+  test.each(ROWS)("%s", (line, command) => {
+    expect(parseArguments(words(line))).toEqual(command);
+  });
+});
+
+describe("wrong usage", () => {
+  const ROWS: readonly (readonly [line: string, wrong: string])[] = [
+    ["", "a command or --conf FILE is missing"],
+    ["check", "check needs --conf FILE"],
+    ["check --conf", "--conf needs a file"],
+    ["check --conf=", "--conf needs a file"],
+    ["show --socket", "--socket needs a path"],
+    ["check site.toml --conf a", 'unexpected word "site.toml"'],
+    ["shwo", 'unknown command "shwo", did you mean "show"?'],
+    ["site.toml", 'unknown command "site.toml"'],
+    ["--cnf a", 'unknown option --cnf, did you mean "--conf"?'],
+    ["--config a", 'unknown option --config, did you mean "--conf"?'],
+    ["--xyzzy", "unknown option --xyzzy"],
+    ["-x", "unknown option -x"],
+    ["show --json=yes", "--json takes no value"],
+    ["--conf a --conf b", "--conf is given twice"],
+    ["--conf a --json", "--json means nothing to run"],
+    ["check --conf a --socket /s", "--socket means nothing to check"],
+    ["open paris --json", "--json means nothing to open"],
+    ["open", "open needs TUNNEL or TUNNEL/SESSION"],
+    ["close a b", 'unexpected word "b"'],
+    ["close a/", '"a/" is neither TUNNEL nor TUNNEL/SESSION'],
+    ["close /a", '"/a" is neither TUNNEL nor TUNNEL/SESSION'],
+    ["close a/b/c", '"a/b/c" is neither TUNNEL nor TUNNEL/SESSION'],
+    ["show sesions paris", 'unexpected word "paris", "sesions" is no subject, did you mean "sessions"?'],
+    ["show sessions a b", 'unexpected word "b"'],
+  ];
+  test.each(ROWS)("%s: %s", (line, wrong) => {
+    expect(parseArguments(words(line))).toEqual({ wrong });
+  });
+});
+
+test("the usage fits a terminal and names every command", () => {
+  expect(USAGE.split("\n").filter((line) => line.length > 80)).toEqual([]);
+  for (const command of ["check", "show", "open", "close", "--conf", "--socket", "--json", "--help", "--version"]) {
+    expect(USAGE).toContain(command);
+  }
+});

@@ -1,0 +1,342 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError } from "../../../src/config/config-error.ts";
+import { loadSite, parseSite } from "../../../src/config/load.ts";
+
+/** The message for a file "site.toml" with this text; fails where the text is accepted. */
+function complaint(toml: string): string {
+  try {
+    parseSite(toml, "site.toml");
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error("accepted");
+}
+
+const PEER = `[tunnel.t]\npeer = "192.0.2.2"\n`;
+const SESSION = `${PEER}[tunnel.t.session.s]\n`;
+const DURATION = "allowed: a duration with a unit (ms, s, m, h) from";
+const INTERFACE = "allowed: an interface name: 1 to 15 printable characters without space, /, : and %";
+const ROUTER_ID = 'allowed: an unsigned 32-bit value, dotted ("192.0.2.1") or an integer from 0 to 4294967295';
+const LISTEN = "allowed: a list, each element udp:ADDRESS:PORT with an IPv4 address and a port from 1 to 65535";
+const CIDR = 'allowed: a list, each element an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")';
+const NAME = "allowed: 1 to 64 letters, digits, hyphens, underscores and dots, not beginning with a hyphen or dot";
+const LATER = "known key, not supported in this version";
+
+type Row = readonly [toml: string, message: string];
+
+describe("one wrong value", () => {
+  const LCCE: readonly Row[] = [
+    ['hostname = ""', 'hostname: found "", allowed: 1 to 255 printable US-ASCII characters'],
+    ['hostname = "münchen"', 'hostname: found "münchen", allowed: 1 to 255 printable US-ASCII characters'],
+    ["hostname = 5", "hostname: found 5, allowed: 1 to 255 printable US-ASCII characters"],
+    ['router_id = "1.2.3"', `router_id: found "1.2.3", ${ROUTER_ID}`],
+    ["router_id = 4294967296", `router_id: found 4294967296, ${ROUTER_ID}`],
+    ["router_id = -1", `router_id: found -1, ${ROUTER_ID}`],
+    ['listen = "udp:0.0.0.0:1701"', `listen: found "udp:0.0.0.0:1701", ${LISTEN}`],
+    ['listen = ["udp:0.0.0.0:0"]', `listen: found "udp:0.0.0.0:0", ${LISTEN}`],
+    ['listen = ["udp:0.0.0.0:65536"]', `listen: found "udp:0.0.0.0:65536", ${LISTEN}`],
+    ['listen = ["tcp:0.0.0.0:1"]', `listen: found "tcp:0.0.0.0:1", ${LISTEN}`],
+    ['listen = ["ip:0.0.0.0"]', `listen: found "ip:0.0.0.0", ${LISTEN} (known, but not supported in this version)`],
+    [
+      'listen = ["udp:[::]:1701"]',
+      `listen: found "udp:[::]:1701", ${LISTEN} (known, but not supported in this version)`,
+    ],
+    ['listen = ["udp:0.0.0.0:1701", "udp:0.0.0.0:1701"]', "listen: the same address twice"],
+    [
+      'datapath = "kernal"',
+      'datapath: found "kernal", allowed: "auto", "kernel", "userspace" or "none", did you mean "kernel"?',
+    ],
+    [
+      'admin_socket = "admin.sock"',
+      'admin_socket: found "admin.sock", allowed: an absolute path of at most 107 octets',
+    ],
+    ["log_level = true", 'log_level: found true, allowed: "error", "warn", "info", "debug" or "trace"'],
+    ['metrics = "127.0.0.1:9101"', `metrics: ${LATER}`],
+    ['hostnam = "x"', 'hostnam: unknown key, did you mean "hostname"?'],
+    ["zzz = 1", "zzz: unknown key"],
+    ['peer = "192.0.2.2"', "peer: unknown key here: peer belongs into [tunnel.NAME]"],
+  ];
+  test.each(LCCE)("[lcce] %s", (toml, message) => {
+    expect(complaint(`[lcce]\n${toml}\n${PEER}`)).toBe(`site.toml:2: lcce.${message}`);
+  });
+
+  const TUNNEL: readonly Row[] = [
+    [
+      'role = "initator"',
+      'role: found "initator", allowed: "initiator", "responder" or "both", did you mean "initiator"?',
+    ],
+    ['local = "eth0"', 'local: found "eth0", allowed: an IPv4 address of this machine or "auto"'],
+    ['local = "0.0.0.0"', 'local: found "0.0.0.0", allowed: an IPv4 address of this machine or "auto"'],
+    [
+      'local = "@eth0"',
+      'local: found "@eth0", allowed: an IPv4 address of this machine or "auto" (known, but not supported in this version)',
+    ],
+    ["peer_port = 0", "peer_port: found 0, allowed: an integer from 1 to 65535"],
+    ["peer_port = 65536", "peer_port: found 65536, allowed: an integer from 1 to 65535"],
+    ['peer_port = "1701"', 'peer_port: found "1701", allowed: an integer from 1 to 65535, did you mean 1701?'],
+    ["peer_port = 1.5", "peer_port: found 1.5, allowed: an integer from 1 to 65535"],
+    ["local_port = -1", "local_port: found -1, allowed: an integer from 0 to 65535"],
+    ['encapsulation = "ip"', 'encapsulation: found "ip", allowed: "udp" (known, but not supported in this version)'],
+    ['encapsulation = "upd"', 'encapsulation: found "upd", allowed: "udp", did you mean "udp"?'],
+    [
+      "hello_interval = 60",
+      `hello_interval: found 60, ${DURATION} "100ms" to "24h", or "0s" for off, did you mean "60s"?`,
+    ],
+    ['hello_interval = "60"', `hello_interval: found "60", ${DURATION} "100ms" to "24h", or "0s" for off`],
+    ['hello_interval = "99ms"', `hello_interval: found "99ms", ${DURATION} "100ms" to "24h", or "0s" for off`],
+    ["receive_window = 0", "receive_window: found 0, allowed: an integer from 1 to 65535"],
+    ["receive_window = 65536", "receive_window: found 65536, allowed: an integer from 1 to 65535"],
+    ["receive_window = 1979-05-27", "receive_window: found a date, allowed: an integer from 1 to 65535"],
+    ["receive_window = [16]", "receive_window: found a list, allowed: an integer from 1 to 65535"],
+    ["receive_window = { size = 16 }", "receive_window: found a table, allowed: an integer from 1 to 65535"],
+    ['retransmit = "1s"', "retransmit: has to be a table"],
+    ["retransmit = { retires = 3 }", 'retransmit.retires: unknown key, did you mean "retries"?'],
+    ["retransmit = { retries = 101 }", "retransmit.retries: found 101, allowed: an integer from 0 to 100"],
+    ["retransmit = { sccrq_retries = -1 }", "retransmit.sccrq_retries: found -1, allowed: an integer from 0 to 100"],
+    ['retransmit = { initial = "5ms" }', `retransmit.initial: found "5ms", ${DURATION} "10ms" to "1m"`],
+    [
+      'retransmit = { initial = "9s" }',
+      "retransmit.initial: retransmit.initial (9000 ms) is longer than retransmit.max (8000 ms)",
+    ],
+    ['reconnect = { min = "2m" }', "reconnect.min: reconnect.min (120000 ms) is longer than reconnect.max (60000 ms)"],
+    ["template = 5", "template: found 5, allowed: the name of a template (there is no [template.NAME])"],
+    ['secret = "xyzzy"', `secret: ${LATER}`],
+    ['digest = "md5"', `digest: ${LATER}`],
+    ['mode = "static"', `mode: ${LATER}`],
+    ["local_tunnel_id = 1", `local_tunnel_id: ${LATER}`],
+    ["pear = 1", 'pear: unknown key, did you mean "peer"?'],
+    ['metrics = "x"', "metrics: unknown key"],
+    ["cookie_size = 4", "cookie_size: unknown key here: cookie_size belongs into [tunnel.NAME.session.NAME]"],
+    ["constructor = 1", "constructor: unknown key"],
+    ["__proto__ = 1", "__proto__: unknown key"],
+    ["session = 1", "session: found 1, allowed: tables, [tunnel.t.session.NAME]"],
+    ["session.s = 1", "session.s: found 1, allowed: a table, [tunnel.t.session.NAME]"],
+  ];
+  test.each(TUNNEL)("[tunnel.t] %s", (toml, message) => {
+    expect(complaint(`${PEER}${toml}`)).toBe(`site.toml:3: tunnel.t.${message}`);
+  });
+
+  const PEERS = ["", "0.0.0.0", "224.0.0.1", "192.0.2.256", "2001:db8::1", "pe 2", "-a.example", "a..b"];
+  test.each(PEERS)("peer = %j", (peer) => {
+    const found = JSON.stringify(peer);
+    expect(complaint(`[tunnel.t]\npeer = ${found}`)).toBe(
+      `site.toml:2: tunnel.t.peer: found ${found}, allowed: an IPv4 address or a DNS name`,
+    );
+  });
+
+  const SESSIONS: readonly Row[] = [
+    ["cookie_size = 5", "cookie_size: found 5, allowed: 0, 4 or 8"],
+    ['cookie_size = "8"', 'cookie_size: found "8", allowed: 0, 4 or 8'],
+    ['l2_sublayer = "atm"', 'l2_sublayer: found "atm", allowed: "none" or "default"'],
+    ['pseudowire = "vlan"', 'pseudowire: found "vlan", allowed: "ethernet" (known, but not supported in this version)'],
+    ['call = "peer"', 'call: found "peer", allowed: "initiator", "responder" or "both"'],
+    ['interface = "l2-paris42-toolong"', `interface: found "l2-paris42-toolong", ${INTERFACE}`],
+    ['interface = "a/b"', `interface: found "a/b", ${INTERFACE}`],
+    ['interface = ".."', `interface: found "..", ${INTERFACE}`],
+    ['bridge = "b r"', `bridge: found "b r", ${INTERFACE}`],
+    ["mtu = 575", 'mtu: found 575, allowed: "auto" or an integer from 576 to 9216'],
+    ["mtu = 9217", 'mtu: found 9217, allowed: "auto" or an integer from 576 to 9216'],
+    ['mtu = "1500"', 'mtu: found "1500", allowed: "auto" or an integer from 576 to 9216'],
+    ['addresses = ["10.0.0.1/30", "10.0.0.2"]', `addresses: found "10.0.0.2", ${CIDR}`],
+    ['addresses = ["10.0.0.1/33"]', `addresses: found "10.0.0.1/33", ${CIDR}`],
+    ['addresses = ["2001:db8::1/129"]', `addresses: found "2001:db8::1/129", ${CIDR}`],
+    ['addresses = ["fe80::1%eth0/64"]', `addresses: found "fe80::1%eth0/64", ${CIDR}`],
+    ['addresses = ["10.0.0.1/30", "10.0.0.1/30"]', "addresses: the same address twice"],
+    ["end_id_format = 'u16'", 'end_id_format: found "u16", allowed: "text", "u32" or "hex"'],
+    ["remote_end_id = 42", 'remote_end_id: found 42, allowed: a string ("42"), or set end_id_format = "u32"'],
+    [
+      "remote_end_id = ''",
+      'remote_end_id: found "", allowed: a string, or with end_id_format = "u32" an integer from 0 to 4294967295',
+    ],
+    [`remote_end_id = "${"é".repeat(509)}"`, "remote_end_id: found 1018 octets, allowed: 1 to 1017"],
+    [
+      'remote_end_id = "1x"\nend_id_format = "u32"',
+      'remote_end_id: found "1x", allowed with end_id_format = "u32": an integer from 0 to 4294967295',
+    ],
+    [
+      'remote_end_id = "4294967296"\nend_id_format = "u32"',
+      'remote_end_id: found "4294967296", allowed with end_id_format = "u32": an integer from 0 to 4294967295',
+    ],
+    [
+      'remote_end_id = "abc"\nend_id_format = "hex"',
+      'remote_end_id: found "abc", allowed with end_id_format = "hex": pairs of hexadecimal digits in a string ("00c0ffee", "00:c0:ff:ee")',
+    ],
+    ['sequencing = "all"', `sequencing: ${LATER}`],
+    ['circuit = "eth1"', `circuit: ${LATER}`],
+    ["cooky_size = 4", 'cooky_size: unknown key, did you mean "cookie_size"?'],
+    ['hello_interval = "1s"', "hello_interval: unknown key here: hello_interval belongs into [tunnel.NAME]"],
+  ];
+  test.each(SESSIONS)("[tunnel.t.session.s] %s", (toml, message) => {
+    expect(complaint(`${SESSION}${toml}`)).toBe(`site.toml:4: tunnel.t.session.s.${message}`);
+  });
+
+  test("an end id format that the session's name does not have", () => {
+    expect(complaint(`${SESSION}end_id_format = "u32"`)).toBe(
+      'site.toml:3: tunnel.t.session.s.remote_end_id: missing, and the session\'s name will not do: found "s", allowed with end_id_format = "u32": an integer from 0 to 4294967295',
+    );
+  });
+});
+
+describe("the shape of the file", () => {
+  const ROWS: readonly Row[] = [
+    ["tunel = 1", 'site.toml:1: tunel: unknown table or key, did you mean "tunnel"?'],
+    ["[lccd]", 'site.toml:1: lccd: unknown table or key, did you mean "lcce"?'],
+    ["lcce = 1", "site.toml:1: lcce: has to be a table"],
+    ["tunnel = 1", "site.toml:1: tunnel: found 1, allowed: tables, [tunnel.NAME]"],
+    ["[[tunnel]]", "site.toml:1: tunnel: found a list, allowed: tables, [tunnel.NAME]"],
+    ['[tunnel."a/b"]\npeer = "x"', `site.toml:1: tunnel."a/b": wrong name, ${NAME}`],
+    [`${PEER}[tunnel.t.session."-"]`, `site.toml:3: tunnel.t.session.-: wrong name, ${NAME}`],
+    ["[template.a]\ntemplate = 'b'", "site.toml:2: template.a.template: a template cannot use another template"],
+    ["[template.a]\npeerr = 'b'", 'site.toml:2: template.a.peerr: unknown key, did you mean "peer"?'],
+    ["[template.a]\ncookie_size = 3", "site.toml:2: template.a.cookie_size: found 3, allowed: 0, 4 or 8"],
+    [
+      "[template.a.session]\ncookie_size = 3",
+      "site.toml:2: template.a.session.cookie_size: found 3, allowed: 0, 4 or 8",
+    ],
+    ["[template.a]\nsequencing = 'all'", `site.toml:2: template.a.sequencing: ${LATER}`],
+    [
+      `[template.cisco]\n[template.yamaha]\n${PEER}template = "cisko"`,
+      'site.toml:5: tunnel.t.template: found "cisko", allowed: the name of a template ("cisco", "yamaha"), did you mean "cisco"?',
+    ],
+  ];
+  test.each(ROWS)("%j", (toml, message) => {
+    expect(complaint(toml)).toBe(message);
+  });
+
+  test("a syntax error has line and column, and quotes nothing of the file", () => {
+    const toml = `[lcce]\n${PEER}secret = "xyzzy\n`;
+    expect(complaint(toml)).toMatch(/^site\.toml:4:\d+: no valid TOML: [^\n]+$/);
+    expect(complaint(toml)).not.toContain("xyzzy");
+  });
+
+  test("a key twice", () => {
+    expect(complaint(`${PEER}peer = "192.0.2.3"`)).toMatch(/^site\.toml:3:\d+: no valid TOML: /);
+  });
+
+  test("a file that is not there", () => {
+    expect(() => loadSite("/nonexistent/site.toml")).toThrow(
+      "/nonexistent/site.toml: cannot be read: ENOENT: no such file or directory, open '/nonexistent/site.toml'",
+    );
+  });
+});
+
+describe("contradictions", () => {
+  const tunnel = (name: string, keys: string) => `[tunnel.${name}]\n${keys}\n`;
+  const MATCH = "they need different peer, peer_hostname or peer_router_id";
+  const ROWS: readonly Row[] = [
+    [
+      tunnel("a", 'role = "initiator"'),
+      'site.toml:2: tunnel.a.role: role "initiator" opens the control connection and needs peer, an address or a DNS name',
+    ],
+    [
+      tunnel("a", 'role = "both"\npeer_hostname = "b"'),
+      'site.toml:2: tunnel.a.role: role "both" opens the control connection and needs peer, an address or a DNS name',
+    ],
+    [
+      `[template.x]\nrole = "both"\n${tunnel("a", 'template = "x"')}`,
+      'site.toml:2: template.x.role: role "both" opens the control connection and needs peer, an address or a DNS name',
+    ],
+    [
+      tunnel("a", ""),
+      "site.toml:1: tunnel.a: a responder needs peer, peer_hostname or peer_router_id to know its peer by",
+    ],
+    [
+      `[lcce]\nlisten = []\n${tunnel("a", 'role = "responder"\npeer = "192.0.2.2"')}`,
+      'site.toml:4: tunnel.a.role: role "responder" waits for the peer, but lcce.listen is empty: nobody can reach it',
+    ],
+    [
+      tunnel("a", 'peer = "PE.example"') + tunnel("b", 'peer = "pe.example"\nlocal_port = 0'),
+      `site.toml:3: tunnel.b: the same peer would match tunnel "a": ${MATCH}`,
+    ],
+    [
+      tunnel("a", 'peer = "192.0.2.2"\nlocal = "192.0.2.1"') + tunnel("b", 'peer = "192.0.2.2"\nlocal = "192.0.2.9"'),
+      `site.toml:4: tunnel.b: the same peer would match tunnel "a": ${MATCH}`,
+    ],
+    [
+      tunnel("a", 'peer_router_id = "0.0.1.2"') + tunnel("b", "peer_router_id = 258"),
+      `site.toml:3: tunnel.b: the same peer would match tunnel "a": ${MATCH}`,
+    ],
+    [
+      `${SESSION}interface = "x"\n${tunnel("u", 'peer = "192.0.2.3"')}[tunnel.u.session.s]\ninterface = "x"`,
+      'site.toml:8: tunnel.u.session.s.interface: interface "x" is already that of t/s',
+    ],
+    [
+      `${SESSION}remote_end_id = "42"\n[tunnel.t.session.r]\nremote_end_id = "3432"\nend_id_format = "hex"`,
+      'site.toml:6: tunnel.t.session.r.remote_end_id: session "s" of this tunnel has the same remote_end_id',
+    ],
+    [
+      `${SESSION}[tunnel.t.session.r]\nremote_end_id = "s"`,
+      'site.toml:5: tunnel.t.session.r.remote_end_id: session "s" of this tunnel has the same remote_end_id',
+    ],
+  ];
+  test.each(ROWS)("%j", (toml, message) => {
+    expect(complaint(toml)).toBe(message);
+  });
+
+  const FINE = [
+    [
+      "the same peer for initiators",
+      tunnel("a", 'role = "initiator"\npeer = "192.0.2.2"') + tunnel("b", 'peer = "192.0.2.2"'),
+    ],
+    [
+      "one peer, two host names",
+      tunnel("a", 'peer = "192.0.2.2"\npeer_hostname = "x"') + tunnel("b", 'peer = "192.0.2.2"\npeer_hostname = "y"'),
+    ],
+    [
+      "one peer, two local addresses that are listened on",
+      `[lcce]\nlisten = ["udp:192.0.2.1:1701", "udp:192.0.2.9:1701"]\n${tunnel("a", 'peer = "192.0.2.2"\nlocal = "192.0.2.1"')}${tunnel("b", 'peer = "192.0.2.2"\nlocal = "192.0.2.9"')}`,
+    ],
+    ["both, with nothing to listen on", `[lcce]\nlisten = []\n${PEER}`],
+    ["the same end id in two tunnels", `${SESSION}\n${tunnel("u", 'peer = "192.0.2.3"')}[tunnel.u.session.s]`],
+  ] as const;
+  test.each(FINE)("%s is none", (_, toml) => {
+    expect(() => parseSite(toml, "site.toml")).not.toThrow();
+  });
+
+  test("what depends on a wrong key is not judged", () => {
+    expect(complaint(`[lcce]\nlisten = 1\n[tunnel.a]\npeer = 5\nrole = "both"\n[tunnel.b]\ntemplate = "x"`)).toBe(
+      [
+        `site.toml:2: lcce.listen: found 1, ${LISTEN}`,
+        "site.toml:4: tunnel.a.peer: found 5, allowed: an IPv4 address or a DNS name",
+        'site.toml:7: tunnel.b.template: found "x", allowed: the name of a template (there is no [template.NAME])',
+      ].join("\n"),
+    );
+  });
+});
+
+test("all errors of a file come in one go, in the order of the lines", () => {
+  const toml = `
+[tunnel.paris]
+peer = "192.0.2.2"
+receive_window = 0
+[tunnel.paris.session.lan42]
+cookie_size = 5
+[lcce]
+datapath = "kernels"
+`;
+  const error = (() => {
+    try {
+      parseSite(toml, "site.toml");
+    } catch (caught) {
+      return caught;
+    }
+    return undefined;
+  })();
+  expect(error).toBeInstanceOf(ConfigError);
+  expect((error as ConfigError).problems).toEqual([
+    {
+      line: 4,
+      column: undefined,
+      key: "tunnel.paris.receive_window",
+      text: "found 0, allowed: an integer from 1 to 65535",
+    },
+    { line: 6, column: undefined, key: "tunnel.paris.session.lan42.cookie_size", text: "found 5, allowed: 0, 4 or 8" },
+    {
+      line: 8,
+      column: undefined,
+      key: "lcce.datapath",
+      text: 'found "kernels", allowed: "auto", "kernel", "userspace" or "none", did you mean "kernel"?',
+    },
+  ]);
+});

@@ -1,0 +1,131 @@
+import type { SessionRequest } from "../../../src/kernel/datapath.ts";
+import type { KernelCalls } from "../../../src/kernel/kernel-operations.ts";
+import type { L2tpAnswer, L2tpAttributes, L2tpCall } from "../../../src/kernel/l2tp-genl.ts";
+import type { Link, LinkAnswer, LinkCall } from "../../../src/kernel/links.ts";
+
+export function session(localSessionId: number, more: Partial<SessionRequest> = {}): SessionRequest {
+  return {
+    localControlConnectionId: 7,
+    localSessionId,
+    remoteSessionId: localSessionId + 1000,
+    localCookie: new Uint8Array(0),
+    remoteCookie: new Uint8Array(0),
+    l2Sublayer: "none",
+    interfaceName: `l2-${localSessionId}`,
+    mtu: "auto",
+    bridge: undefined,
+    addresses: [],
+    ...more,
+  };
+}
+
+type Device = { -readonly [K in keyof Link]: Link[K] } & { addresses: string[] };
+
+/** The kernel as far as tunnels, sessions and devices go, with the error numbers that Linux 6.1 gives. */
+export class FakeKernel implements KernelCalls {
+  /** "TUNNEL_CREATE 7", "SETLINK l2-1 mtu 1400": what was asked for, in order. */
+  readonly log: string[] = [];
+  /** How many calls came together, one number for each time. */
+  readonly batches: number[] = [];
+  readonly tunnels = new Set<number>();
+  readonly sessions = new Map<number, L2tpAttributes>();
+  readonly devices = new Map<string, Device>();
+  /** Devices of deleted tunnels stay, with their sessions, until `finishLeaving`. */
+  slow = false;
+  readonly leaving = new Set<number>();
+  readonly leavingTunnels = new Set<number>();
+  /** "RTM_SETLINK": error number by command, for as long as it stands here. */
+  readonly broken = new Map<string, string>();
+  /** Milliseconds that have passed, and what a deletion of a session takes. */
+  clock = 0;
+  deletionMs = 0;
+
+  addDevice(name: string, kind = ""): void {
+    const index = this.devices.size + 1;
+    this.devices.set(name, { index, name, up: false, mtu: 1446, master: 0, kind, addresses: [] });
+  }
+
+  finishLeaving(): void {
+    for (const id of this.leaving) this.#removeSession(id);
+    this.leaving.clear();
+    this.leavingTunnels.clear();
+  }
+
+  l2tp(calls: readonly L2tpCall[]): readonly L2tpAnswer[] {
+    if (calls.length > 0) this.batches.push(calls.length);
+    return calls.map(({ command, attributes }) => {
+      const name = command.replace("L2TP_CMD_", "");
+      this.log.push(`${name} ${attributes.sessionId ?? attributes.connectionId}`);
+      const errno = this.broken.get(command) ?? this.#l2tp(name, attributes);
+      const found = this.sessions.get(attributes.sessionId ?? 0);
+      return { errno, extendedAck: "", found: name === "SESSION_GET" && found !== undefined ? [found] : [] };
+    });
+  }
+
+  links(calls: readonly LinkCall[]): readonly LinkAnswer[] {
+    if (calls.length > 0) this.batches.push(calls.length);
+    return calls.map((call) => {
+      const broken = this.broken.get(call.command);
+      if (broken !== undefined) return { errno: broken, extendedAck: "out of order", link: undefined };
+      if (call.command === "RTM_NEWADDR") return this.#addAddress(call.index, call.address);
+      const device = this.devices.get(call.name);
+      const { command, name, ...change } = call;
+      if (command === "RTM_SETLINK") this.log.push(`SETLINK ${name} ${Object.entries(change).flat().join(" ")}`);
+      if (device === undefined) return { errno: "ENODEV", extendedAck: "", link: undefined };
+      Object.assign(device, change);
+      return { errno: "", extendedAck: "", link: command === "RTM_GETLINK" ? device : undefined };
+    });
+  }
+
+  #addAddress(index: number, address: string): LinkAnswer {
+    const device = [...this.devices.values()].find((each) => each.index === index);
+    this.log.push(`NEWADDR ${device?.name} ${address}`);
+    device?.addresses.push(address);
+    return { errno: device === undefined ? "ENODEV" : "", extendedAck: "", link: undefined };
+  }
+
+  #l2tp(name: string, attributes: L2tpAttributes): string {
+    const { connectionId = 0, sessionId = 0 } = attributes;
+    switch (name) {
+      case "TUNNEL_CREATE":
+        if (this.tunnels.has(connectionId) || this.leavingTunnels.has(connectionId)) return "EEXIST";
+        this.tunnels.add(connectionId);
+        return "";
+      case "TUNNEL_DELETE":
+        return this.#deleteTunnel(connectionId);
+      case "SESSION_CREATE":
+        return this.#createSession(attributes);
+      case "SESSION_DELETE":
+        this.clock += this.deletionMs;
+        if (!this.sessions.has(sessionId)) return "ENODEV";
+        this.#removeSession(sessionId);
+        return "";
+      default:
+        return this.sessions.has(sessionId) ? "" : "ENODEV";
+    }
+  }
+
+  #deleteTunnel(connectionId: number): string {
+    if (!this.tunnels.delete(connectionId)) return "ENODEV";
+    this.leavingTunnels.add(connectionId);
+    for (const [id, attributes] of this.sessions) {
+      if (attributes.connectionId === connectionId) this.leaving.add(id);
+    }
+    if (!this.slow) this.finishLeaving();
+    return "";
+  }
+
+  #createSession(attributes: L2tpAttributes): string {
+    const { connectionId = 0, sessionId = 0, interfaceName = "" } = attributes;
+    if (!this.tunnels.has(connectionId)) return "ENODEV";
+    if (this.sessions.has(sessionId) || this.devices.has(interfaceName)) return "EEXIST";
+    this.sessions.set(sessionId, attributes);
+    this.addDevice(interfaceName, "l2tpeth");
+    return "";
+  }
+
+  #removeSession(id: number): void {
+    this.devices.delete(this.sessions.get(id)?.interfaceName ?? "");
+    this.sessions.delete(id);
+  }
+}

@@ -1,0 +1,190 @@
+import { beforeEach, expect, test } from "vitest";
+import type { SessionRequest } from "../../../src/kernel/datapath.ts";
+import {
+  createSessions,
+  createTunnel,
+  deleteSession,
+  deleteTunnel,
+  raiseDevices,
+  readCounters,
+} from "../../../src/kernel/kernel-operations.ts";
+import { FakeKernel, session } from "./fake-kernel.ts";
+
+let kernel: FakeKernel;
+
+beforeEach(() => {
+  kernel = new FakeKernel();
+  kernel.tunnels.add(7);
+  kernel.addDevice("br0", "bridge");
+});
+
+test("a tunnel is managed: UDP, version 3, our socket", () => {
+  const asked: unknown[] = [];
+  const calls = {
+    l2tp(list: readonly unknown[]) {
+      asked.push(...list);
+      return list.map(() => ({ errno: "", extendedAck: "", found: [] }));
+    },
+    links: () => [],
+  };
+  expect(createTunnel(calls, 1, 2, 30)).toBeUndefined();
+  const attributes = { connectionId: 1, peerConnectionId: 2, protocolVersion: 3, encapsulation: 0, fd: 30 };
+  expect(asked).toEqual([{ command: "L2TP_CMD_TUNNEL_CREATE", attributes }]);
+});
+
+test("COOKIE is the peer's cookie, which we send; PEER_COOKIE is ours, which we expect", () => {
+  const localCookie = Uint8Array.from([1, 2, 3, 4]);
+  const remoteCookie = Uint8Array.from([5, 6, 7, 8, 9, 10, 11, 12]);
+  createSessions(kernel, [session(1, { localCookie, remoteCookie, l2Sublayer: "default" })]);
+  expect(kernel.sessions.get(1)).toEqual({
+    connectionId: 7,
+    sessionId: 1,
+    peerSessionId: 1001,
+    pseudowireType: 5,
+    l2SublayerType: 1,
+    lnsMode: 1,
+    cookie: remoteCookie,
+    peerCookie: localCookie,
+    interfaceName: "l2-1",
+  });
+});
+
+test("without cookies and sublayer the sublayer's type is sent all the same", () => {
+  createSessions(kernel, [session(1)]);
+  expect(kernel.sessions.get(1)).not.toHaveProperty("cookie");
+  expect(kernel.sessions.get(1)).not.toHaveProperty("peerCookie");
+  expect(kernel.sessions.get(1)).toMatchObject({ l2SublayerType: 0 });
+});
+
+test("MTU, bridge and addresses are set on the device while it is down; then it can be raised", () => {
+  const settings = { mtu: 1400, bridge: "br0", addresses: ["10.0.0.1/30", "2001:db8::1/64"] };
+  expect(createSessions(kernel, [session(1, settings)])).toEqual([undefined]);
+  expect(kernel.log).toEqual([
+    "SESSION_CREATE 1",
+    "SETLINK l2-1 mtu 1400",
+    "SETLINK l2-1 master 1",
+    "NEWADDR l2-1 10.0.0.1/30",
+    "NEWADDR l2-1 2001:db8::1/64",
+  ]);
+  expect(kernel.devices.get("l2-1")?.up).toBe(false);
+  expect(raiseDevices(kernel, [{ localSessionId: 1, interfaceName: "l2-1" }])).toEqual([undefined]);
+  expect(kernel.devices.get("l2-1")?.up).toBe(true);
+});
+
+test("a session without settings is one call, many sessions are one batch", () => {
+  createSessions(kernel, [session(1), session(2), session(3)]);
+  expect(kernel.batches).toEqual([3]);
+  createSessions(kernel, [session(4, { mtu: 1400 }), session(5, { mtu: 1300 })]);
+  expect(kernel.batches).toEqual([3, 2, 2]);
+});
+
+test("a session whose settings fail is taken away again, its neighbours stay", () => {
+  const outcomes = createSessions(kernel, [session(1), session(2, { bridge: "br9" }), session(3, { bridge: "br0" })]);
+  expect(outcomes.map((outcome) => outcome?.errno)).toEqual([undefined, "ENODEV", undefined]);
+  expect(outcomes[1]?.message).toBe("cannot attach interface l2-2 to bridge br9: there is no bridge br9 (ENODEV)");
+  expect([...kernel.sessions.keys()]).toEqual([1, 3]);
+});
+
+test("the kernel's own words are passed on", () => {
+  kernel.broken.set("RTM_SETLINK", "EINVAL");
+  const [outcome] = createSessions(kernel, [session(1, { mtu: 5 })]);
+  expect(outcome).toEqual({
+    message: "cannot set the MTU of interface l2-1 to 5: the kernel refused it (EINVAL; the kernel says: out of order)",
+    errno: "EINVAL",
+    command: "RTM_SETLINK",
+    extendedAck: "out of order",
+  });
+  expect(kernel.sessions.size).toBe(0);
+});
+
+test("EEXIST tells a name that is taken from an id that is taken", () => {
+  createSessions(kernel, [session(1)]);
+  const [byName, byId] = createSessions(kernel, [
+    session(2, { interfaceName: "br0" }),
+    session(1, { interfaceName: "l2-x" }),
+  ]);
+  expect(byName).toMatchObject({ errno: "EEXIST", command: "L2TP_CMD_SESSION_CREATE" });
+  expect(byName?.message).toContain("interface br0 exists already");
+  expect(byId?.message).toContain("a session with that id already");
+});
+
+const FLAWS: readonly (readonly [Partial<SessionRequest>, string])[] = [
+  [{ localSessionId: 0 }, "session ids"],
+  [{ remoteSessionId: 0 }, "session ids"],
+  [{ remoteSessionId: 2 ** 32 }, "session ids"],
+  [{ localCookie: new Uint8Array(5) }, "cookies"],
+  [{ remoteCookie: new Uint8Array(9) }, "cookies"],
+  [{ interfaceName: "" }, "interface name"],
+  [{ interfaceName: "sixteen-letters!" }, "interface name"],
+  [{ interfaceName: "a/b" }, "interface name"],
+  [{ interfaceName: ".." }, "interface name"],
+  [{ addresses: ["10.0.0.1/33"] }, "CIDR"],
+  [{ addresses: ["10.0.0.1"] }, "CIDR"],
+  [{ addresses: ["host/24"] }, "CIDR"],
+  [{ addresses: ["2001:db8::1/129"] }, "CIDR"],
+];
+
+test.each(FLAWS)("the kernel is not even asked for %o", (flaw, words) => {
+  const [outcome] = createSessions(kernel, [session(1, flaw)]);
+  expect(outcome).toMatchObject({ errno: "EINVAL", command: "L2TP_CMD_SESSION_CREATE" });
+  expect(outcome?.message).toContain(words);
+  expect(kernel.log).toEqual([]);
+});
+
+test("tunnels with an impossible id or descriptor are not asked for either", () => {
+  expect(createTunnel(kernel, 0, 1, 5)).toMatchObject({ errno: "ERANGE" });
+  expect(createTunnel(kernel, 1, 0, 5)).toMatchObject({ errno: "ERANGE" });
+  // The kernel would make a tunnel that nobody owns.
+  expect(createTunnel(kernel, 1, 1, -1)).toMatchObject({ errno: "EBADF" });
+  expect(kernel.log).toEqual([]);
+});
+
+test.each(["EBADF", "EBUSY", "EEXIST", "EPERM", "ENOSYS", "EPROTONOSUPPORT", "EIO"])(
+  "%s for a tunnel is a sentence with the id and the error number",
+  (errno) => {
+    kernel.broken.set("L2TP_CMD_TUNNEL_CREATE", errno);
+    const refusal = createTunnel(kernel, 4711, 1, 5);
+    expect(refusal).toMatchObject({ errno, command: "L2TP_CMD_TUNNEL_CREATE" });
+    expect(refusal?.message).toMatch(new RegExp(`^cannot make kernel tunnel 4711 .*: .+ \\(${errno}\\)$`));
+  },
+);
+
+test("deleting what is not there is no error, other refusals are", () => {
+  expect(deleteTunnel(kernel, 99)).toBeUndefined();
+  expect(deleteSession(kernel, 7, 99)).toBeUndefined();
+  kernel.broken.set("L2TP_CMD_SESSION_DELETE", "EPERM");
+  expect(deleteSession(kernel, 7, 99)?.message).toContain("CAP_NET_ADMIN");
+});
+
+test("raising a session that was not made fails without a call, its neighbours are raised", () => {
+  createSessions(kernel, [session(1), session(3)]);
+  const outcomes = raiseDevices(kernel, [
+    { localSessionId: 1, interfaceName: "l2-1" },
+    { localSessionId: 2, interfaceName: undefined },
+    { localSessionId: 3, interfaceName: "l2-3" },
+  ]);
+  expect(outcomes.map((outcome) => outcome?.errno)).toEqual([undefined, "ENODEV", undefined]);
+  expect(kernel.devices.get("l2-3")?.up).toBe(true);
+});
+
+test("counters leave out what the kernel does not have", () => {
+  createSessions(kernel, [session(1)]);
+  const statistics = { sentPackets: 1n, sentOctets: 2n, sendErrors: 3n, receivedPackets: 4n, receivedOctets: 5n };
+  kernel.sessions.set(1, { ...kernel.sessions.get(1), statistics: { ...statistics, receiveErrors: 6n } });
+  const counters = readCounters(kernel, [
+    { localControlConnectionId: 7, localSessionId: 1 },
+    { localControlConnectionId: 7, localSessionId: 2 },
+  ]);
+  expect(counters).toEqual([
+    {
+      localControlConnectionId: 7,
+      localSessionId: 1,
+      sentPackets: 1,
+      sentOctets: 2,
+      sendErrors: 3,
+      receivedPackets: 4,
+      receivedOctets: 5,
+      receiveErrors: 6,
+    },
+  ]);
+});
