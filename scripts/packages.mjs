@@ -12,12 +12,10 @@ const PACKAGES = [
     command: "qemu-system-x86_64",
     purpose: "the virtual machine with a kernel that has L2TP",
   },
-  { name: "busybox-static", command: "busybox", purpose: "its user space" },
   { name: "kmod", command: "modprobe", purpose: "its modules" },
-  { name: "cpio", command: "cpio", purpose: "its initramfs" },
-  { name: "xz-utils", command: "xz", purpose: "its kernel" },
-  { name: "zstd", command: "zstd", purpose: "its kernel" },
-  { name: "iperf3", command: "iperf3", purpose: "throughput" },
+  { name: "lz4", command: "lz4", purpose: "unpacking its kernel" },
+  { name: "zstd", command: "zstd", purpose: "the same" },
+  { name: "xz-utils", command: "xz", purpose: "the same" },
 ];
 
 const APT = { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }, stdio: ["ignore", "ignore", "inherit"] };

@@ -2,7 +2,7 @@ import { type DecodedMessage, decodeMessage } from "../avp/decode.ts";
 import { ProtocolError } from "../avp/protocol-error.ts";
 import { avpsOf } from "./admission.ts";
 import type { LcceConfiguration } from "./configuration.ts";
-import type { ControlConnection } from "./control-connection.ts";
+import { ControlConnection, type ControlConnectionState } from "./control-connection.ts";
 import type { Core, Effect, Endpoint, Entropy, Input, Instant } from "./core.ts";
 import { sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
@@ -10,7 +10,7 @@ import { Registry } from "./registry.ts";
 import { because, CDN, STOPCCN } from "./result-codes.ts";
 import type { Session } from "./session.ts";
 import { TimerTable } from "./timer-table.ts";
-import { Tunnel } from "./tunnel.ts";
+import { type SavedTunnel, Tunnel } from "./tunnel.ts";
 import type { Timer, Turn } from "./turn.ts";
 import type { LcceView } from "./view.ts";
 import { viewOf } from "./view-of.ts";
@@ -19,6 +19,14 @@ import { viewOf } from "./view-of.ts";
 const REFUSALS_PER_SECOND = 10;
 
 type Of<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
+
+/** An LCCE between two inputs. Instants are those of the process that saved it. */
+export interface LcceState {
+  readonly serialNumber: number;
+  readonly tunnels: readonly SavedTunnel[];
+  readonly connections: readonly ControlConnectionState[];
+  readonly timers: readonly { readonly key: string; readonly timer: Timer; readonly at: Instant }[];
+}
 
 /** An RFC 3931 LCCE, as a pure function of what happens to it. */
 export class Lcce implements Core {
@@ -31,10 +39,42 @@ export class Lcce implements Core {
   #serialNumber = 0;
   #refusals = { second: 0, count: 0 };
 
-  constructor(configuration: LcceConfiguration, entropy: Entropy, now: Instant) {
+  /** `saved`: what an earlier process knew; it goes on from there with the same configuration. */
+  constructor(configuration: LcceConfiguration, entropy: Entropy, now: Instant, saved?: LcceState) {
     this.#configuration = configuration;
     this.#entropy = entropy;
-    for (const tunnel of configuration.tunnels) this.#tunnels.set(tunnel.name, new Tunnel(tunnel, now));
+    this.#serialNumber = saved?.serialNumber ?? 0;
+    const tunnels = new Map(saved?.tunnels.map((tunnel) => [tunnel.state.name, tunnel]));
+    for (const tunnel of configuration.tunnels) {
+      this.#tunnels.set(tunnel.name, new Tunnel(tunnel, now, tunnels.get(tunnel.name)));
+    }
+    if (saved !== undefined) this.#restore(saved);
+  }
+
+  #restore({ connections, timers }: LcceState): void {
+    for (const tunnel of this.#tunnels.values()) {
+      for (const session of tunnel.sessions.values()) {
+        if (session.busy) this.#sessions.assign(session.state.localSessionId, session);
+      }
+    }
+    for (const state of connections) {
+      const tunnel = this.#tunnels.get(state.tunnel);
+      if (tunnel === undefined) continue;
+      const connection = new ControlConnection(state, tunnel.configuration);
+      this.#connections.assign(connection.id, connection);
+      tunnel.adopt(connection);
+    }
+    for (const { key, timer, at } of timers) this.#timers.set(key, timer, at);
+  }
+
+  /** Everything that it knows, as plain data that can be cloned, written out and read back. Not a copy. */
+  save(): LcceState {
+    return {
+      serialNumber: this.#serialNumber,
+      tunnels: Array.from(this.#tunnels.values(), (tunnel) => tunnel.save()),
+      connections: Array.from(this.#connections.owners(), ({ state }) => state),
+      timers: this.#timers.list(),
+    };
   }
 
   receive(input: Input, now: Instant): readonly Effect[] {

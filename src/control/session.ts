@@ -16,7 +16,8 @@ import type { ControlConnection } from "./control-connection.ts";
 import type { Instant } from "./core.ts";
 import { retransmissionCycleMs } from "./reliable-channel.ts";
 import { CDN, describeResult, ERROR, generalError, type Result } from "./result-codes.ts";
-import { backOffMs, type LogContext, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
+import { Retry } from "./retry.ts";
+import { type LogContext, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 
 const NO_OCTETS = new Uint8Array(0);
 
@@ -54,11 +55,15 @@ export class Session {
   readonly configuration: SessionConfiguration;
   readonly state: SessionState;
   readonly #tunnel: TunnelConfiguration;
+  readonly #retry: Retry;
 
   constructor(configuration: SessionConfiguration, tunnel: TunnelConfiguration, state: SessionState) {
     this.configuration = configuration;
     this.state = state;
     this.#tunnel = tunnel;
+    const key = `call ${tunnel.name}/${configuration.name}`;
+    const timer = { owner: "session", tunnel: tunnel.name, name: configuration.name, kind: "call" } as const;
+    this.#retry = new Retry(key, timer, tunnel.reconnect, state);
   }
 
   static initialState(configuration: SessionConfiguration, now: Instant): SessionState {
@@ -166,7 +171,7 @@ export class Session {
   /** Our call lost the tie: it vanishes without a word, and the peer's is answered (RFC 3931 5.4.4). */
   loseTie(connection: ControlConnection, turn: Turn): void {
     this.#stepSender({ type: "rx.ICRQ", verdict: "tie-lost" }, undefined, connection, turn);
-    turn.timers.stop(this.#key("call"));
+    this.#retry.stop(turn);
   }
 
   receiveCdn(result: Result | undefined, connection: ControlConnection, turn: Turn): void {
@@ -210,7 +215,7 @@ export class Session {
   /** Ends the call with a CDN. `reason` is remembered unless empty. */
   close(cause: Result, reason: string, connection: ControlConnection, turn: Turn): void {
     if (reason !== "") this.#fail(reason, turn);
-    turn.timers.stop(this.#key("call"));
+    this.#retry.stop(turn);
     if (!this.busy) return;
     if (this.state.role === "sender") this.#stepSender({ type: "local.close" }, cause, connection, turn);
     else if (this.state.preparing === "ICRQ") {
@@ -220,7 +225,7 @@ export class Session {
 
   /** The control connection is gone, and with it the session: no CDN is needed (RFC 3931 3.3.2, 6.4). */
   connectionLost(reason: string, turn: Turn): void {
-    turn.timers.stop(this.#key("call"));
+    this.#retry.stop(turn);
     if (!this.busy) return;
     this.state.lastError = reason;
     turn.log("info", "session-closed", `session is closed with its control connection: ${reason}`, this.#context);
@@ -237,7 +242,7 @@ export class Session {
 
   #begin(role: "sender" | "recipient", connection: ControlConnection, turn: Turn): void {
     const { state } = this;
-    turn.timers.stop(this.#key("call"));
+    this.#retry.stop(turn);
     state.role = role;
     state.state = "idle";
     state.localControlConnectionId = connection.id;
@@ -247,7 +252,8 @@ export class Session {
     state.localCookie = turn.entropy.octets(this.configuration.cookieSize);
     state.l2Sublayer = this.configuration.l2Sublayer;
     const timeLimit = retransmissionCycleMs(this.#tunnel.retransmit);
-    turn.timers.set(this.#key("setup"), this.#timer("setup"), turn.now + timeLimit);
+    const timer = { owner: "session", tunnel: this.#tunnel.name, name: state.name, kind: "setup" } as const;
+    turn.timers.set(this.#setupKey, timer, turn.now + timeLimit);
   }
 
   #prepare(message: "ICRQ" | "ICRP", avps: AvpValues, connection: ControlConnection, turn: Turn): void {
@@ -337,8 +343,8 @@ export class Session {
 
   #establish(turn: Turn): void {
     const { state, configuration } = this;
-    turn.timers.stop(this.#key("setup"));
-    state.failures = 0;
+    turn.timers.stop(this.#setupKey);
+    this.#retry.reset();
     state.lastError = "";
     turn.emit({ type: "raise-session", localSessionId: state.localSessionId });
     turn.log("info", "session-established", `session is up on ${configuration.interfaceName}`, this.#context);
@@ -349,7 +355,7 @@ export class Session {
     if (state.inDatapath) turn.emit({ type: "delete-session", localSessionId: state.localSessionId });
     this.#endPreparation(connection);
     if (state.localSessionId !== 0) turn.sessions.release(state.localSessionId, turn.now);
-    turn.timers.stop(this.#key("setup"));
+    turn.timers.stop(this.#setupKey);
     this.#enter("idle", turn);
     const placedCall = state.role === "sender";
     Object.assign(state, {
@@ -361,14 +367,8 @@ export class Session {
       inDatapath: false,
       remoteCircuitStatus: 0,
     });
-    if (placedCall && connection !== undefined && !state.closed) this.#callAgainLater(turn);
+    if (placedCall && connection !== undefined && !state.closed) this.#retry.later(turn);
     if (connection === undefined) state.localControlConnectionId = 0;
-  }
-
-  #callAgainLater(turn: Turn): void {
-    this.state.failures += 1;
-    const pause = backOffMs(this.#tunnel.reconnect, this.state.failures, turn.entropy);
-    turn.timers.set(this.#key("call"), this.#timer("call"), turn.now + pause);
   }
 
   #fail(reason: string, turn: Turn): void {
@@ -392,12 +392,8 @@ export class Session {
     };
   }
 
-  #key(kind: "call" | "setup"): string {
-    return `${kind} ${this.#tunnel.name}/${this.configuration.name}`;
-  }
-
-  #timer(kind: "call" | "setup") {
-    return { owner: "session", tunnel: this.#tunnel.name, name: this.configuration.name, kind } as const;
+  get #setupKey(): string {
+    return `setup ${this.#tunnel.name}/${this.configuration.name}`;
   }
 }
 

@@ -9,25 +9,18 @@ import type { Endpoint, Instant } from "./core.ts";
 import { isAddress, sameEndpoint } from "./endpoint.ts";
 import { opening, refusal, stopCcn } from "./handshake.ts";
 import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
-import { Session } from "./session.ts";
-import { backOffMs, type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn, withJitter } from "./turn.ts";
+import { Retry } from "./retry.ts";
+import { Session, type SessionState } from "./session.ts";
+import { initialState, type TunnelState } from "./tunnel-state.ts";
+import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn, withJitter } from "./turn.ts";
 
 /** Connections that a peer may hold open without having finished the handshake. The oldest goes first. */
 const MAX_HALF_OPEN = 4;
 
-/** Plain data: what a tunnel remembers from one control connection to the next. */
-export interface TunnelState {
-  readonly name: string;
-  /** The peer's address: as configured, or as DNS gave it last. */
-  address: string | undefined;
-  /** Local id of the connection that counts: the established one, else the attempt under way; 0 without any. */
-  live: number;
-  /** Failed attempts in a row. */
-  failures: number;
-  /** Why it is closed and stays so until an administrator opens it: peers are told. */
-  closed: Result | undefined;
-  since: Instant;
-  lastError: string;
+/** A tunnel's and its sessions' states, by name: what a restarted daemon goes on with. */
+export interface SavedTunnel {
+  readonly state: TunnelState;
+  readonly sessions: readonly SessionState[];
 }
 
 /** One configured peer: opens and accepts its control connections, keeps at most one established, tries again. */
@@ -36,18 +29,30 @@ export class Tunnel {
   readonly state: TunnelState;
   readonly sessions: ReadonlyMap<string, Session>;
   readonly #ids = new Set<number>();
+  readonly #retry: Retry;
 
-  constructor(configuration: TunnelConfiguration, now: Instant) {
+  constructor(configuration: TunnelConfiguration, now: Instant, saved?: SavedTunnel) {
     this.configuration = configuration;
-    const { name, peer } = configuration;
-    const address = peer !== undefined && isAddress(peer) ? peer : undefined;
-    this.state = { name, address, live: 0, failures: 0, closed: undefined, since: now, lastError: "" };
+    this.state = saved?.state ?? initialState(configuration, now);
+    const { name, reconnect } = configuration;
+    this.#retry = new Retry(`attempt ${name}`, { owner: "tunnel", name, kind: "attempt" }, reconnect, this.state);
+    const states = new Map(saved?.sessions.map((state) => [state.name, state]));
     this.sessions = new Map(
       configuration.sessions.map((session) => [
         session.name,
-        new Session(session, configuration, Session.initialState(session, now)),
+        new Session(session, configuration, states.get(session.name) ?? Session.initialState(session, now)),
       ]),
     );
+  }
+
+  /** Plain data; the states themselves, not copies. */
+  save(): SavedTunnel {
+    return { state: this.state, sessions: Array.from(this.sessions.values(), ({ state }) => state) };
+  }
+
+  /** Takes on a connection that an earlier process had. */
+  adopt(connection: ControlConnection): void {
+    this.#ids.add(connection.id);
   }
 
   /** The connection that counts. */
@@ -57,7 +62,7 @@ export class Tunnel {
 
   /** Begins an attempt, unless one is under way or this end only answers. */
   attempt(turn: Turn): void {
-    turn.timers.stop(this.#key("attempt"));
+    this.#retry.stop(turn);
     if (this.state.closed !== undefined || this.live(turn) !== undefined) return;
     const { peer, role } = this.configuration;
     if (peer !== undefined && !isAddress(peer)) {
@@ -72,12 +77,12 @@ export class Tunnel {
       if (this.state.closed === undefined && this.live(turn) === undefined) this.#openConnection(turn);
       return;
     }
-    this.#setTimer("resolve", this.configuration.reconnect.maxMs, turn);
+    this.#lookUpLater(this.configuration.reconnect.maxMs, turn);
   }
 
   peerUnresolved(reason: string, turn: Turn): void {
     this.#fail(`the peer's name cannot be resolved: ${reason}`, turn);
-    if (this.configuration.role === "responder") this.#setTimer("resolve", this.configuration.reconnect.minMs, turn);
+    if (this.configuration.role === "responder") this.#lookUpLater(this.configuration.reconnect.minMs, turn);
     else this.#attemptLater(turn);
   }
 
@@ -165,7 +170,7 @@ export class Tunnel {
         return false;
       case "lost":
         this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
-        turn.timers.stop(this.#key("attempt"));
+        this.#retry.stop(turn);
         return true;
       case "equal":
         this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
@@ -184,7 +189,7 @@ export class Tunnel {
     if (this.live(turn) === undefined) {
       this.state.live = connection.id;
       this.state.since = turn.now;
-      turn.timers.stop(this.#key("attempt"));
+      this.#retry.stop(turn);
     }
     this.#learnPeer(connection, decoded);
     connection.receive(decoded, turn);
@@ -330,7 +335,7 @@ export class Tunnel {
     this.state.live = connection.id;
     this.state.since = turn.now;
     this.state.lastError = "";
-    turn.timers.stop(this.#key("attempt"));
+    this.#retry.stop(turn);
     if (state.listener !== undefined) {
       this.#takeOverSockets(connection, state.remote, turn);
       connection.openSocket(state.listener, state.remote, turn);
@@ -369,7 +374,7 @@ export class Tunnel {
       turn.log("info", "control-connection-closed", "control connection is closed", connection.context);
     }
     // Whoever stayed up longer than the longest pause is not failing in a row.
-    if (wasEstablished && establishedForMs > this.configuration.reconnect.maxMs) this.state.failures = 0;
+    if (wasEstablished && establishedForMs > this.configuration.reconnect.maxMs) this.#retry.reset();
     // StopCCN and linger keep it for a while; without either there is nothing left to say.
     if (connection.state.life === "open") connection.release(turn);
     if (this.state.live !== connection.id) return;
@@ -380,9 +385,7 @@ export class Tunnel {
 
   #attemptLater(turn: Turn): void {
     if (this.state.closed !== undefined || this.configuration.role === "responder") return;
-    this.state.failures += 1;
-    const pause = backOffMs(this.configuration.reconnect, this.state.failures, turn.entropy);
-    turn.timers.set(this.#key("attempt"), this.#timer("attempt"), turn.now + pause);
+    this.#retry.later(turn);
   }
 
   /** Why a StopCCN is sent: something is wrong, or this end wants no more. */
@@ -420,7 +423,7 @@ export class Tunnel {
 
   expire(kind: "attempt" | "resolve", turn: Turn): void {
     if (kind === "resolve" && this.live(turn) !== undefined) {
-      this.#setTimer("resolve", this.configuration.reconnect.maxMs, turn);
+      this.#lookUpLater(this.configuration.reconnect.maxMs, turn);
     } else this.attempt(turn);
   }
 
@@ -437,30 +440,27 @@ export class Tunnel {
   /** An administrator's open. */
   open(turn: Turn): void {
     this.state.closed = undefined;
-    this.state.failures = 0;
+    this.#retry.reset();
     this.attempt(turn);
   }
 
   /** An administrator's close, or the end of the daemon: StopCCN on whatever is open. */
   close(cause: Result, turn: Turn): void {
     this.state.closed = cause;
-    turn.timers.stop(this.#key("attempt"));
-    turn.timers.stop(this.#key("resolve"));
+    this.#retry.stop(turn);
+    turn.timers.stop(this.#lookUpKey);
     for (const connection of this.connections(turn)) {
       if (connection.state.life === "open") this.#step(connection, { type: "local.close" }, cause, turn);
     }
   }
 
-  #key(kind: "attempt" | "resolve"): string {
-    return `${kind} ${this.state.name}`;
+  #lookUpLater(ms: number, turn: Turn): void {
+    const timer = { owner: "tunnel", name: this.state.name, kind: "resolve" } as const;
+    turn.timers.set(this.#lookUpKey, timer, turn.now + withJitter(ms, turn.entropy));
   }
 
-  #timer(kind: "attempt" | "resolve") {
-    return { owner: "tunnel", name: this.state.name, kind } as const;
-  }
-
-  #setTimer(kind: "attempt" | "resolve", ms: number, turn: Turn): void {
-    turn.timers.set(this.#key(kind), this.#timer(kind), turn.now + withJitter(ms, turn.entropy));
+  get #lookUpKey(): string {
+    return `resolve ${this.state.name}`;
   }
 }
 

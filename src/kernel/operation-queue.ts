@@ -203,12 +203,21 @@ export class OperationQueue {
       if (!this.#batchIsEmpty()) return false;
       this.#performDeletion(inTheWay);
     }
-    if (this.#waitingTunnels.has(session.localControlConnectionId)) this.#wait(job);
+    if (this.#creations.some(({ operation }) => operation.session.localSessionId === session.localSessionId))
+      return false;
+    if (this.#isTaken(session.localSessionId)) {
+      this.#complete(job, sessionRefusal(session, { errno: "EEXIST", extendedAck: "" }, "session"));
+    } else if (this.#waitingTunnels.has(session.localControlConnectionId)) this.#wait(job);
     else this.#creations.push(job);
     return true;
   }
 
-  /** From Linux 6.12 on a second session of the same id would be made, and the deletion might find that one. */
+  /** From Linux 6.12 on the kernel makes a second session of the same id in the same tunnel. */
+  #isTaken(localSessionId: number): boolean {
+    return this.#inventory.session(localSessionId) !== undefined || this.#waitingSessions.has(localSessionId);
+  }
+
+  /** Where the kernel makes a second session of the same id, the deletion might find that one. */
   #deletionInTheWay({ localSessionId, interfaceName }: SessionRequest): Job<"delete-session"> | undefined {
     const same = this.#deletions.get(localSessionId);
     if (same !== undefined) return same;

@@ -177,6 +177,13 @@ test("the more devices have to go, the longer the wait", () => {
   expect(outcomeOf(again)).toBe("EEXIST");
 });
 
+test("a second session of the same id is refused whatever the kernel thinks of it", () => {
+  const asked = ask(create(1), create(1, { interfaceName: "l2-other" }));
+  settle();
+  expect(asked.map(outcomeOf)).toEqual(["done", "EEXIST"]);
+  expect(kernel.log).toEqual(["SESSION_CREATE 1"]);
+});
+
 test("a name that others have is refused at once", () => {
   kernel.addDevice("br0");
   const [taken] = ask(create(1, { interfaceName: "br0" }));

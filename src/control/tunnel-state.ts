@@ -1,0 +1,24 @@
+import type { TunnelConfiguration } from "./configuration.ts";
+import type { Instant } from "./core.ts";
+import { isAddress } from "./endpoint.ts";
+import type { Result } from "./result-codes.ts";
+
+/** Plain data: what a tunnel remembers from one control connection to the next. */
+export interface TunnelState {
+  readonly name: string;
+  /** The peer's address: as configured, or as DNS gave it last. */
+  address: string | undefined;
+  /** Local id of the connection that counts: the established one, else the attempt under way; 0 without any. */
+  live: number;
+  /** Failed attempts in a row. */
+  failures: number;
+  /** Why it is closed and stays so until an administrator opens it: peers are told. */
+  closed: Result | undefined;
+  since: Instant;
+  lastError: string;
+}
+
+export function initialState({ name, peer }: TunnelConfiguration, now: Instant): TunnelState {
+  const address = peer !== undefined && isAddress(peer) ? peer : undefined;
+  return { name, address, live: 0, failures: 0, closed: undefined, since: now, lastError: "" };
+}
