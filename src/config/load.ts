@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { parse, TomlError } from "smol-toml";
-import type { RetransmitConfiguration, SessionConfiguration } from "../control/configuration.ts";
+import type { RetransmitConfiguration, SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
 import { ConfigError } from "./config-error.ts";
 import { type BuiltTunnel, findContradictions, placeOf } from "./contradictions.ts";
 import { encodeEndId } from "./end-id.ts";
@@ -39,7 +39,16 @@ export function parseSite(toml: string, file: string): Site {
   findContradictions(built, lcceWrong.has("listen") ? undefined : listen, problems);
   if (tunnels.length === 0) problems.warning([], "no [tunnel.NAME]: there is nothing to do");
   problems.throwIfAny();
-  return { lcce: buildLcce(lcce, listen), tunnels: built.map(({ tunnel }) => tunnel), warnings: problems.warnings() };
+  return {
+    lcce: buildLcce(lcce, listen),
+    tunnels: built.map(({ tunnel }) => (listen.length === 0 ? onlyOpening(tunnel) : tunnel)),
+    warnings: problems.warnings(),
+  };
+}
+
+/** Without a listener nobody can open a control connection with us: there is no tie to break either. */
+function onlyOpening(tunnel: TunnelConfiguration): TunnelConfiguration {
+  return tunnel.role === "both" ? { ...tunnel, role: "initiator" } : tunnel;
 }
 
 function parseToml(text: string, file: string): unknown {

@@ -228,7 +228,12 @@ export class Session {
     this.#retry.stop(turn);
     if (!this.busy) return;
     this.state.lastError = reason;
-    turn.log("info", "session-closed", `session is closed with its control connection: ${reason}`, this.#context);
+    turn.log(
+      "info",
+      "session-closed",
+      `session is down, ${this.configuration.interfaceName} is removed`,
+      this.#context,
+    );
     // The datapath's tunnel is deleted as a whole.
     this.state.inDatapath = false;
     this.#cleanUp(undefined, turn);

@@ -371,7 +371,6 @@ export class Tunnel {
           session.connectionLost(this.state.lastError, turn);
       }
       turn.emit({ type: "delete-tunnel", localControlConnectionId: connection.id });
-      turn.log("info", "control-connection-closed", "control connection is closed", connection.context);
     }
     // Whoever stayed up longer than the longest pause is not failing in a row.
     if (wasEstablished && establishedForMs > this.configuration.reconnect.maxMs) this.#retry.reset();

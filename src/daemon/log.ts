@@ -7,6 +7,8 @@ export type LogEntry = Omit<LogEffect, "type">;
 
 export interface Log {
   write(entry: LogEntry): void;
+  /** Whether single control messages are worth a line. */
+  readonly tracing: boolean;
 }
 
 /** Whatever is called so never leaves the process, wherever it stands in an entry. */
@@ -25,6 +27,7 @@ export async function openLog(level: SiteLogLevel): Promise<Log> {
     process.stdout.isTTY ? await terminal() : pino.destination({ dest: 1, sync: true }),
   );
   return {
+    tracing: logger.isLevelEnabled("trace"),
     write({ level: entryLevel, event, message, tunnel, session, details }) {
       logger[entryLevel]({ event, tunnel, session, ...details }, message);
     },

@@ -1,4 +1,3 @@
-import { networkInterfaces } from "node:os";
 import type { Site } from "../config/site.ts";
 import { Lcce } from "../control/lcce.ts";
 import { administer } from "./admin-commands.ts";
@@ -6,6 +5,7 @@ import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
 import { SystemEntropy } from "./entropy.ts";
 import { type Log, openLog } from "./log.ts";
+import { ownRouterId } from "./router-id.ts";
 import { monotonicNow, Shell } from "./shell.ts";
 import { packageVersion } from "./version.ts";
 
@@ -34,7 +34,7 @@ async function serve(site: Site, configPath: string, log: Log): Promise<void> {
   const { hostname, routerId, listen, adminSocket } = site.lcce;
   const version = packageVersion();
   const datapath = await chooseDatapath(site.lcce.datapath, log);
-  const configuration = { hostname, routerId: routerId ?? firstRouterId(), tunnels: site.tunnels };
+  const configuration = { hostname, routerId: routerId ?? ownRouterId(site), tunnels: site.tunnels };
   const core = new Lcce(configuration, new SystemEntropy(), monotonicNow());
   const shell = new Shell(core, datapath, log);
   const closeAll = async () => {
@@ -53,6 +53,8 @@ async function serve(site: Site, configPath: string, log: Log): Promise<void> {
       message: `l2tpv3-lcc ${version} is ready: ${site.tunnels.length} tunnels from ${configPath}, datapath ${datapath.name}`,
       details: { datapath: datapath.name, listen: listen.map(({ address, port }) => `${address}:${port}`).join(" ") },
     });
+    // After the first SCCRQs are out: the thread is ready before the answers come.
+    datapath.prepare();
     await stopped;
     await admin.close();
     log.write({ level: "info", event: "stopped", message: "l2tpv3-lcc has stopped" });
@@ -81,12 +83,4 @@ function stopSignal(shell: Shell, log: Log): Promise<void> {
     };
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, stop);
   });
-}
-
-/** The first IPv4 address that others can reach, as a number; the loopback address where there is none. */
-function firstRouterId(): number {
-  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  const found = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
-  const octets = (found?.address ?? "127.0.0.1").split(".").map(Number);
-  return octets.reduce((id, octet) => id * 256 + octet, 0);
 }

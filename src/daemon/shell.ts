@@ -3,6 +3,7 @@ import type { Core, Effect, Endpoint, Input, Instant } from "../control/core.ts"
 import type { Datapath } from "../kernel/datapath.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
 import type { Log } from "./log.ts";
+import { traceOf } from "./trace.ts";
 import { UdpTransport } from "./udp-transport.ts";
 
 /** setTimeout takes no more; a later deadline is looked at again then. */
@@ -21,8 +22,6 @@ export class Shell {
   readonly #core: Core;
   readonly #datapath: Datapath;
   readonly #log: Log;
-  /** Where a connection's control datagrams come from, for those that the datapath reads. */
-  readonly #remotes = new Map<number, Endpoint>();
   readonly #inbox: Input[] = [];
   #taking = false;
   #timer: NodeJS.Timeout | undefined;
@@ -33,7 +32,10 @@ export class Shell {
     this.#datapath = datapath;
     this.#log = log;
     this.transport = new UdpTransport(
-      (octets, from, to) => this.accept({ type: "datagram", octets, from, to }),
+      (octets, from, to) => {
+        if (log.tracing) log.write(traceOf("received", octets, from));
+        this.accept({ type: "datagram", octets, from, to });
+      },
       (error, local) => this.#trouble(error, local),
     );
   }
@@ -95,9 +97,11 @@ export class Shell {
   #perform(effect: Effect): void {
     switch (effect.type) {
       case "send":
+        if (this.#log.tracing) this.#log.write(traceOf("sent", effect.octets, effect.to));
         this.transport.send(effect.localControlConnectionId, effect.to, effect.octets);
         return;
       case "reply":
+        if (this.#log.tracing) this.#log.write(traceOf("sent", effect.octets, effect.to));
         this.transport.reply(effect.from, effect.to, effect.octets);
         return;
       case "log":
@@ -119,11 +123,9 @@ export class Shell {
   #performOnSocket(effect: Of<"open-socket" | "connect-socket" | "close-socket">): void {
     const { localControlConnectionId } = effect;
     if (effect.type === "close-socket") {
-      this.#remotes.delete(localControlConnectionId);
       this.transport.close(localControlConnectionId);
       return;
     }
-    if (effect.remote !== undefined) this.#remotes.set(localControlConnectionId, effect.remote);
     try {
       if (effect.type === "open-socket") this.transport.open(localControlConnectionId, effect.local, effect.remote);
       else this.transport.connect(localControlConnectionId, effect.remote);
@@ -165,10 +167,7 @@ export class Shell {
       ? transport.handOver(localControlConnectionId)
       : transport.descriptor(localControlConnectionId);
     if (fd === undefined) return;
-    const onControlDatagram = (octets: Uint8Array) => {
-      const from = this.#remotes.get(localControlConnectionId);
-      if (from !== undefined) transport.handedOver(localControlConnectionId, octets, from);
-    };
+    const onControlDatagram = transport.receiverFor(localControlConnectionId);
     try {
       await this.#datapath.createTunnel({ localControlConnectionId, remoteControlConnectionId, fd, onControlDatagram });
       this.accept({ type: "tunnel-created", localControlConnectionId });

@@ -1,5 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { constants } from "node:os";
 import type { Endpoint } from "../control/core.ts";
+import { errnoName } from "../kernel/kernel-error.ts";
 import * as libc from "../kernel/libc.ts";
 import {
   connectSocket,
@@ -8,6 +10,12 @@ import {
   openConnectionSocket,
   openListener,
 } from "../kernel/sockets.ts";
+
+/** Octets of the longest UDP datagram. */
+const LONGEST_DATAGRAM = 65_535;
+
+/** Datagrams looked at when a socket is closed, far above what a window lets a peer send. */
+const MOST_WAITING = 1_024;
 
 /** A control datagram, `to` the local address and port of the socket that took it. */
 export type Receiver = (octets: Uint8Array, from: Endpoint, to: Endpoint) => void;
@@ -19,7 +27,8 @@ interface ConnectionSocket {
   /** Ours; the kernel's tunnel is made over it. */
   readonly fd: number;
   readonly local: Endpoint;
-  connected: boolean;
+  /** Whom it is connected to. */
+  remote: Endpoint | undefined;
   /** Reads from a duplicate of `fd`; absent while the datapath reads. */
   reader: Socket | undefined;
 }
@@ -51,7 +60,7 @@ export class UdpTransport {
     const fd = openConnectionSocket({ local });
     const bound = { ...local, port: localAddress(fd).port };
     const reader = this.#reader(libc.dup(fd), bound);
-    this.#connections.set(localControlConnectionId, { fd, local: bound, connected: false, reader });
+    this.#connections.set(localControlConnectionId, { fd, local: bound, remote: undefined, reader });
     if (remote !== undefined) this.connect(localControlConnectionId, remote);
   }
 
@@ -60,15 +69,27 @@ export class UdpTransport {
     const socket = this.#connections.get(localControlConnectionId);
     if (socket === undefined) return;
     connectSocket(socket.fd, remote);
-    socket.connected = true;
+    socket.remote = remote;
   }
 
   close(localControlConnectionId: number): void {
     const socket = this.#connections.get(localControlConnectionId);
     if (socket === undefined) return;
     this.#connections.delete(localControlConnectionId);
+    this.#drain(socket);
     socket.reader?.close();
     libc.close(socket.fd);
+  }
+
+  /** What waits in a connected socket may be for its successor: a peer that opens anew sends from the same port. */
+  #drain({ fd, remote, local }: ConnectionSocket): void {
+    if (remote === undefined) return;
+    for (let left = MOST_WAITING; left > 0; left--) {
+      const octets = Buffer.alloc(LONGEST_DATAGRAM);
+      const length = libc.recv(fd, octets, octets.length, libc.MSG_DONTWAIT);
+      if (length === -constants.errno.EAGAIN) return;
+      if (length > 0 && isControl(octets.subarray(0, length))) this.#receive(octets.subarray(0, length), remote, local);
+    }
   }
 
   /** The descriptor to build a tunnel on; it stays ours. `undefined`: there is no such socket (any more). */
@@ -85,10 +106,12 @@ export class UdpTransport {
     return libc.dup(socket.fd);
   }
 
-  /** A control datagram that the datapath read. */
-  handedOver(localControlConnectionId: number, octets: Uint8Array, from: Endpoint): void {
-    const socket = this.#connections.get(localControlConnectionId);
-    if (socket !== undefined) this.#receive(octets, from, socket.local);
+  /** Where datagrams go that the datapath reads from this connection's socket, even when the socket is closed by then. */
+  receiverFor(localControlConnectionId: number): (octets: Uint8Array) => void {
+    const { local, remote } = this.#connections.get(localControlConnectionId) ?? {};
+    return (octets) => {
+      if (local !== undefined && remote !== undefined) this.#receive(octets, remote, local);
+    };
   }
 
   /** The datapath reads no longer. */
@@ -100,36 +123,24 @@ export class UdpTransport {
   send(localControlConnectionId: number, to: Endpoint, octets: Uint8Array): void {
     const socket = this.#connections.get(localControlConnectionId);
     if (socket === undefined) return;
-    try {
-      transmit(socket, to, octets);
-    } catch {
-      // The error of an earlier datagram (ICMP unreachable) is reported once, in place of this one: that is its report.
-      this.#again(socket, to, octets);
-    }
+    // The error of an earlier datagram (ICMP unreachable) is reported once, in place of the next: so there are two tries.
+    if (transmit(socket, to, octets) >= 0) return;
+    const result = transmit(socket, to, octets);
+    // Lost like any datagram: retransmission and keepalive see to it.
+    if (result < 0) this.#trouble(new Error(`send to ${nameOf(to)}: ${errnoName(-result)}`), socket.local);
   }
 
-  #again(socket: ConnectionSocket, to: Endpoint, octets: Uint8Array): void {
-    try {
-      transmit(socket, to, octets);
-    } catch (error) {
-      // Lost like any datagram: retransmission and keepalive see to it.
-      this.#trouble(error as Error, socket.local);
-    }
-  }
-
-  /** Sends from the listener whose address and port is `from`. */
+  /** Sends from the listener whose address and port is `from`, or one of that port: the socket that took the question. */
   reply(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
-    const listener = this.#listeners.get(nameOf(from)) ?? this.#connectionAt(from);
+    const listener = this.#listeners.get(nameOf(from)) ?? this.#listenerOfPort(from.port);
     listener?.send(octets, to.port, to.address, (error) => {
       if (error !== null) this.#trouble(error, from);
     });
   }
 
-  /** The socket of an attempt of ours can take an SCCRQ too, while it is not connected. */
-  #connectionAt(local: Endpoint): Socket | undefined {
-    for (const socket of this.#connections.values()) {
-      if (!socket.connected && nameOf(socket.local) === nameOf(local)) return socket.reader;
-    }
+  /** An SCCRQ can come by the socket of an attempt of ours, while that is not connected. */
+  #listenerOfPort(port: number): Socket | undefined {
+    for (const listener of this.#listeners.values()) if (listener.address().port === port) return listener;
     return undefined;
   }
 
@@ -152,9 +163,10 @@ export class UdpTransport {
   }
 }
 
-function transmit({ fd, connected }: ConnectionSocket, to: Endpoint, octets: Uint8Array): void {
-  if (connected) libc.send(fd, octets, octets.length, libc.MSG_DONTWAIT);
-  else libc.sendto(fd, octets, octets.length, libc.MSG_DONTWAIT, encodeSocketAddress(to));
+/** Octets sent, or the negative error number. */
+function transmit({ fd, remote }: ConnectionSocket, to: Endpoint, octets: Uint8Array): number {
+  if (remote !== undefined) return libc.send(fd, octets, octets.length, libc.MSG_DONTWAIT);
+  return libc.sendto(fd, octets, octets.length, libc.MSG_DONTWAIT, encodeSocketAddress(to));
 }
 
 /**

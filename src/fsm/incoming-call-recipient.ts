@@ -45,11 +45,13 @@ const incomingCallRecipientMachine = machineSetup.createMachine({
     "wait-connect": {
       on: {
         "rx.ICCN": [{ guard: "acceptable", target: "established", actions: establish }, tearDown],
+        "rx.CDN": vanish,
         "rx.*": tearDown,
         "local.close": tearDown,
       },
     },
-    established: { on: { "rx.*": tearDown, "local.close": tearDown } },
+    // A wildcard of the inner state comes before a name of the outer one: rx.CDN is said again.
+    established: { on: { "rx.CDN": vanish, "rx.*": tearDown, "local.close": tearDown } },
   },
 });
 

@@ -68,7 +68,8 @@ const incomingCallSenderMachine = machineSetup.createMachine({
         "local.close": tearDown,
       },
     },
-    established: { on: { "rx.*": tearDown, "local.close": tearDown } },
+    // A wildcard of the inner state comes before a name of the outer one: rx.CDN is said again.
+    established: { on: { "rx.CDN": vanish, "rx.*": tearDown, "local.close": tearDown } },
   },
 });
 

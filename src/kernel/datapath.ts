@@ -52,6 +52,8 @@ export interface Datapath {
   readonly name: "kernel" | "userspace" | "none";
   /** True: from `createTunnel` on the datapath alone reads the socket and hands control datagrams over. */
   readonly readsSocket: boolean;
+  /** Starts the thread that the first tunnel would otherwise wait for. */
+  prepare(): void;
   createTunnel(tunnel: TunnelRequest): Promise<void>;
   /** The tunnel with all its sessions. Resolves when a new tunnel may be made, not when the last device is gone. */
   deleteTunnel(localControlConnectionId: number): Promise<void>;

@@ -46,6 +46,7 @@ export class KernelDatapath implements Datapath {
 
   async createTunnel(tunnel: TunnelRequest): Promise<void> {
     const { localControlConnectionId, remoteControlConnectionId } = tunnel;
+    if (this.#failure !== undefined) throw this.#failure;
     // The thread gets a descriptor of its own: ours may be closed, and its number in use again, before its turn comes.
     const fd = this.#duplicate(tunnel);
     await this.#ask({ type: "create-tunnel", localControlConnectionId, remoteControlConnectionId, fd });

@@ -5,6 +5,8 @@ export class NoneDatapath implements Datapath {
   readonly name = "none";
   readonly readsSocket = false;
 
+  prepare(): void {}
+
   async createTunnel(): Promise<void> {}
 
   async deleteTunnel(): Promise<void> {}

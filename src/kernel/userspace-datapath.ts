@@ -52,6 +52,10 @@ export class UserspaceDatapath implements Datapath {
     this.#onTrouble = options.onTrouble ?? (() => {});
   }
 
+  prepare(): void {
+    if (!this.#closed) this.#running();
+  }
+
   createTunnel({ localControlConnectionId, fd, onControlDatagram }: TunnelRequest): Promise<void> {
     return this.#inOrder(async () => {
       if (this.#sockets.has(localControlConnectionId)) {
@@ -161,8 +165,12 @@ export class UserspaceDatapath implements Datapath {
 
   async #ask(command: WorkerCommand): Promise<WorkerAnswer> {
     if (this.#closed) throw refusal("ESHUTDOWN", command.type, "the userspace datapath is closed");
+    return this.#running().ask(command);
+  }
+
+  #running(): ForwardingThread {
     this.#thread ??= new ForwardingThread(this.#hear, this.#fail);
-    return this.#thread.ask(command);
+    return this.#thread;
   }
 
   #forgetTunnel(localControlConnectionId: number): void {
