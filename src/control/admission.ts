@@ -69,6 +69,15 @@ export function unwillingness({ role }: TunnelConfiguration, closed: Result | un
   return closed;
 }
 
+/** Whether the peer that answers is the one that was meant (RFC 3931 3.3). */
+export function identityFlaw({ peerHostname, peerRouterId }: TunnelConfiguration, avps: AvpValues): Result | undefined {
+  if (peerHostname !== undefined && peerHostname !== avps.hostName) {
+    return because(STOPCCN.notAuthorized, `host name ${peerHostname} expected, found ${avps.hostName}`);
+  }
+  if (peerRouterId === undefined || peerRouterId === avps.routerId) return undefined;
+  return because(STOPCCN.notAuthorized, `Router ID ${peerRouterId} expected, found ${avps.routerId}`);
+}
+
 /** RFC 3931 5.4.1: an unknown message type is ignored unless its M bit is set. */
 export function unknownTypeFlaw(decoded: Extract<DecodedMessage, { readonly kind: "unknown" }>): Result | undefined {
   if (!decoded.mandatory) return undefined;

@@ -9,6 +9,7 @@ import {
 } from "../fsm/control-connection.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant } from "./core.ts";
+import { sameEndpoint } from "./endpoint.ts";
 import {
   type ChannelState,
   createChannelState,
@@ -350,4 +351,21 @@ export class ControlConnection {
 
 function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {
   return decoded.kind === "message" && decoded.message.name === "ACK";
+}
+
+/**
+ * Sockets of earlier connections of `others` with the same two endpoints would take the successor's packets: they are
+ * given up, and what is still to be said on those connections goes through the successor's.
+ */
+export function takeOverSockets(
+  successor: ControlConnection,
+  remote: Endpoint,
+  others: readonly ControlConnection[],
+  turn: Turn,
+): void {
+  for (const other of others) {
+    const { socket, life } = other.state;
+    const competes = other !== successor && socket === other.id && life !== "open";
+    if (competes && sameEndpoint(other.state.remote, remote)) other.yieldSocketTo(successor, turn);
+  }
 }

@@ -136,6 +136,10 @@ export class Lcce implements Core {
         this.#tunnels.get(input.tunnel)?.peerUnresolved(input.reason, turn);
         return;
       case "socket-failed":
+        this.#withConnection(input.localControlConnectionId, (tunnel, connection) =>
+          tunnel.socketFailed(connection, input.reason, turn),
+        );
+        return;
       case "tunnel-refused":
         this.#withConnection(input.localControlConnectionId, (tunnel, connection) =>
           tunnel.refused(connection, input.reason, turn),

@@ -1,18 +1,19 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import type { MessageName } from "../avp/messages.ts";
 import type { ControlConnectionEffect, ControlConnectionEvent } from "../fsm/control-connection.ts";
-import { avpsOf, compareTieBreakers, formFlaw, unknownTypeFlaw, unwillingness } from "./admission.ts";
+import { avpsOf, compareTieBreakers, formFlaw, identityFlaw, unknownTypeFlaw, unwillingness } from "./admission.ts";
 import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
-import { ControlConnection } from "./control-connection.ts";
+import { ControlConnection, takeOverSockets } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
-import { isAddress, sameEndpoint } from "./endpoint.ts";
+import { sameEndpoint } from "./endpoint.ts";
 import { opening, refusal, stopCcn } from "./handshake.ts";
+import { PeerLookup } from "./peer-lookup.ts";
 import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import { Session, type SessionState } from "./session.ts";
 import { initialState, type TunnelState } from "./tunnel-state.ts";
-import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn, withJitter } from "./turn.ts";
+import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 
 /** Connections that a peer may hold open without having finished the handshake. The oldest goes first. */
 const MAX_HALF_OPEN = 4;
@@ -30,12 +31,14 @@ export class Tunnel {
   readonly sessions: ReadonlyMap<string, Session>;
   readonly #ids = new Set<number>();
   readonly #retry: Retry;
+  readonly #lookup: PeerLookup;
 
   constructor(configuration: TunnelConfiguration, now: Instant, saved?: SavedTunnel) {
     this.configuration = configuration;
     this.state = saved?.state ?? initialState(configuration, now);
     const { name, reconnect } = configuration;
     this.#retry = new Retry(`attempt ${name}`, { owner: "tunnel", name, kind: "attempt" }, reconnect, this.state);
+    this.#lookup = new PeerLookup(configuration);
     const states = new Map(saved?.sessions.map((state) => [state.name, state]));
     this.sessions = new Map(
       configuration.sessions.map((session) => [
@@ -64,25 +67,20 @@ export class Tunnel {
   attempt(turn: Turn): void {
     this.#retry.stop(turn);
     if (this.state.closed !== undefined || this.live(turn) !== undefined) return;
-    const { peer, role } = this.configuration;
-    if (peer !== undefined && !isAddress(peer)) {
-      // A name is looked up for each attempt: it may point elsewhere by now. A responder needs it to know the peer.
-      turn.emit({ type: "resolve-peer", tunnel: this.state.name, host: peer });
-    } else if (role !== "responder") this.#openConnection(turn);
+    // A name is looked up for each attempt; a responder needs the address to know the peer by.
+    if (this.#lookup.needed) this.#lookup.ask(turn);
+    else if (this.configuration.role !== "responder") this.#openConnection(turn);
   }
 
   peerResolved(address: string, turn: Turn): void {
     this.state.address = address;
-    if (this.configuration.role !== "responder") {
-      if (this.state.closed === undefined && this.live(turn) === undefined) this.#openConnection(turn);
-      return;
-    }
-    this.#lookUpLater(this.configuration.reconnect.maxMs, turn);
+    if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.maxMs, turn);
+    else if (this.state.closed === undefined && this.live(turn) === undefined) this.#openConnection(turn);
   }
 
   peerUnresolved(reason: string, turn: Turn): void {
     this.#fail(`the peer's name cannot be resolved: ${reason}`, turn);
-    if (this.configuration.role === "responder") this.#lookUpLater(this.configuration.reconnect.minMs, turn);
+    if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.minMs, turn);
     else this.#attemptLater(turn);
   }
 
@@ -245,7 +243,8 @@ export class Tunnel {
     from: Endpoint,
     turn: Turn,
   ): void {
-    const flaw = formFlaw(decoded);
+    const flaw =
+      formFlaw(decoded) ?? (name === "SCCRP" ? identityFlaw(this.configuration, avpsOf(decoded)) : undefined);
     const verdict = flaw === undefined ? "acceptable" : "unacceptable";
     switch (name) {
       case "SCCRQ":
@@ -275,18 +274,8 @@ export class Tunnel {
     if (connection.state.state !== "wait-ctl-reply") return;
     connection.state.remoteControlConnectionId = avpsOf(decoded).assignedControlConnectionId ?? 0;
     this.#learnPeer(connection, decoded);
-    this.#takeOverSockets(connection, from, turn);
+    if (this.configuration.localPort !== 0) takeOverSockets(connection, from, this.connections(turn), turn);
     connection.connectSocket(from, turn);
-  }
-
-  /** Sockets of earlier connections with the same two addresses would take the new one's packets. */
-  #takeOverSockets(successor: ControlConnection, remote: Endpoint, turn: Turn): void {
-    if (this.configuration.localPort === 0 && successor.state.initiator) return;
-    for (const other of this.connections(turn)) {
-      const competes =
-        other !== successor && other.state.socket === other.id && sameEndpoint(other.state.remote, remote);
-      if (competes && other.state.life !== "open") other.yieldSocketTo(successor, turn);
-    }
   }
 
   #receiveStopCcn(connection: ControlConnection, decoded: DecodedMessage, turn: Turn): void {
@@ -331,13 +320,13 @@ export class Tunnel {
   #established(connection: ControlConnection, turn: Turn): void {
     const { state } = connection;
     const previous = this.live(turn);
-    if (previous !== undefined && previous !== connection) this.#replace(previous, turn);
     this.state.live = connection.id;
+    if (previous !== undefined && previous !== connection) this.#replace(previous, turn);
     this.state.since = turn.now;
     this.state.lastError = "";
     this.#retry.stop(turn);
     if (state.listener !== undefined) {
-      this.#takeOverSockets(connection, state.remote, turn);
+      takeOverSockets(connection, state.remote, this.connections(turn), turn);
       connection.openSocket(state.listener, state.remote, turn);
     }
     turn.emit({
@@ -422,11 +411,21 @@ export class Tunnel {
 
   expire(kind: "attempt" | "resolve", turn: Turn): void {
     if (kind === "resolve" && this.live(turn) !== undefined) {
-      this.#lookUpLater(this.configuration.reconnect.maxMs, turn);
+      this.#lookup.later(this.configuration.reconnect.maxMs, turn);
     } else this.attempt(turn);
   }
 
-  /** The socket or the kernel tunnel cannot be made. */
+  /** The connection's own socket cannot be made: without the peer's knowledge, unless a listener still reaches it. */
+  socketFailed(connection: ControlConnection, reason: string, turn: Turn): void {
+    connection.state.socket = 0;
+    if (connection.state.listener !== undefined) this.refused(connection, reason, turn);
+    else {
+      this.#fail(reason, turn, connection);
+      this.#drop(connection, turn);
+    }
+  }
+
+  /** The datapath's tunnel cannot be made. */
   refused(connection: ControlConnection, reason: string, turn: Turn): void {
     this.#step(connection, { type: "local.close" }, generalError(ERROR.noResources, reason), turn);
   }
@@ -447,19 +446,10 @@ export class Tunnel {
   close(cause: Result, turn: Turn): void {
     this.state.closed = cause;
     this.#retry.stop(turn);
-    turn.timers.stop(this.#lookUpKey);
+    this.#lookup.stop(turn);
     for (const connection of this.connections(turn)) {
       if (connection.state.life === "open") this.#step(connection, { type: "local.close" }, cause, turn);
     }
-  }
-
-  #lookUpLater(ms: number, turn: Turn): void {
-    const timer = { owner: "tunnel", name: this.state.name, kind: "resolve" } as const;
-    turn.timers.set(this.#lookUpKey, timer, turn.now + withJitter(ms, turn.entropy));
-  }
-
-  get #lookUpKey(): string {
-    return `resolve ${this.state.name}`;
   }
 }
 

@@ -1,0 +1,37 @@
+import type { TunnelConfiguration } from "./configuration.ts";
+import { isAddress } from "./endpoint.ts";
+import { type Turn, withJitter } from "./turn.ts";
+
+/** The peer's DNS name: it may point elsewhere by the next attempt, so nobody keeps what it pointed to. */
+export class PeerLookup {
+  readonly #tunnel: string;
+  /** `undefined`: the peer is an address, or anyone. */
+  readonly #host: string | undefined;
+
+  constructor({ name, peer }: TunnelConfiguration) {
+    this.#tunnel = name;
+    this.#host = peer === undefined || isAddress(peer) ? undefined : peer;
+  }
+
+  get needed(): boolean {
+    return this.#host !== undefined;
+  }
+
+  /** Answered by the input `peer-resolved` or `peer-unresolved`. */
+  ask(turn: Turn): void {
+    if (this.#host !== undefined) turn.emit({ type: "resolve-peer", tunnel: this.#tunnel, host: this.#host });
+  }
+
+  later(ms: number, turn: Turn): void {
+    const timer = { owner: "tunnel", name: this.#tunnel, kind: "resolve" } as const;
+    turn.timers.set(this.#key, timer, turn.now + withJitter(ms, turn.entropy));
+  }
+
+  stop(turn: Turn): void {
+    turn.timers.stop(this.#key);
+  }
+
+  get #key(): string {
+    return `resolve ${this.#tunnel}`;
+  }
+}
