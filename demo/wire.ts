@@ -3,6 +3,7 @@
  * as a line of JSON for each message, until it is killed.
  */
 import { decodeMessage } from "../src/avp/decode.ts";
+import { describeMessage } from "../src/avp/describe.ts";
 import * as libc from "../src/kernel/libc.ts";
 
 export interface WireMessage {
@@ -64,22 +65,9 @@ function describe(packet: Buffer): WireMessage {
   const [from, to] = [packet.subarray(12, 16).join("."), packet.subarray(16, 20).join(".")];
   try {
     const decoded = decodeMessage(octets);
-    return { from, to, name: nameOf(decoded), ns: decoded.header.ns, nr: decoded.header.nr };
+    return { from, to, name: describeMessage(decoded), ns: decoded.header.ns, nr: decoded.header.nr };
   } catch (error) {
     return { from, to, name: error instanceof Error ? error.message : String(error), ns: 0, nr: 0 };
-  }
-}
-
-function nameOf(decoded: ReturnType<typeof decodeMessage>): string {
-  switch (decoded.kind) {
-    case "zlb":
-      return "ZLB";
-    case "message":
-      return decoded.message.name;
-    case "incomplete":
-      return `${decoded.name} without ${decoded.missing.join(", ")}`;
-    case "unknown":
-      return `message type ${decoded.messageType}`;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { DecodedMessage } from "./decode.ts";
 import { findAvp } from "./registry.ts";
 
 /** Words of AVP names that are not written as names usually are. */
@@ -32,7 +33,22 @@ export function describeAvp(avp: { readonly vendorId: number; readonly type: num
   return known === undefined ? number : `${number} (${titleOf(known.name)})`;
 }
 
-function titleOf(name: string): string {
+/** "ICRQ", "ZLB", "ICRQ without Remote End ID", "message type 99 of vendor 0": what a message is, not what it carries. */
+export function describeMessage(decoded: DecodedMessage): string {
+  switch (decoded.kind) {
+    case "zlb":
+      return "ZLB";
+    case "message":
+      return decoded.message.name;
+    case "incomplete":
+      return `${decoded.name} without ${decoded.missing.map(titleOf).join(", ")}`;
+    case "unknown":
+      return `message type ${decoded.messageType} of vendor ${decoded.vendorId}`;
+  }
+}
+
+/** "Remote End ID" for remoteEndId. */
+export function titleOf(name: string): string {
   const words = name.match(/[A-Z]?[a-z]+\d*|[A-Z]\d+|\d+/g) ?? [name];
   return words.map((word) => spell(word.charAt(0).toUpperCase() + word.slice(1))).join(" ");
 }

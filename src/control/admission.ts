@@ -1,5 +1,5 @@
 import type { DecodedMessage, RejectedAvp } from "../avp/decode.ts";
-import { describeAvp } from "../avp/describe.ts";
+import { describeAvp, titleOf } from "../avp/describe.ts";
 import type { AvpValues } from "../avp/messages.ts";
 import type { AvpName } from "../avp/registry.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
@@ -59,8 +59,7 @@ function refusedAvp(avp: RejectedAvp): Result {
 }
 
 function missingAvp(message: string, missing: readonly AvpName[]): Result {
-  const names = missing.map((name) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)).join(", ");
-  return generalError(ERROR.valueOutOfRange, `${message} without ${names}`);
+  return generalError(ERROR.valueOutOfRange, `${message} without ${missing.map(titleOf).join(", ")}`);
 }
 
 /** Why an SCCRQ is refused whatever it says. */

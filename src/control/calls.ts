@@ -4,11 +4,12 @@ import { avpsOf, compareTieBreakers, ETHERNET_PSEUDOWIRE, formFlaw, framingOf } 
 import type { ControlConnection } from "./control-connection.ts";
 import { because, CDN, describeResult, type Result } from "./result-codes.ts";
 import type { Session } from "./session.ts";
+import type { SessionTable } from "./session-table.ts";
 import type { Turn } from "./turn.ts";
 
 /** What the calls need of a tunnel. */
 interface Sessions {
-  readonly sessions: ReadonlyMap<string, Session>;
+  readonly sessions: SessionTable;
 }
 
 /** The control-conn-open event (RFC 3931 7.2): every call that this end places. */
@@ -63,18 +64,8 @@ function findSession(
   turn: Turn,
 ): Session | undefined {
   const local = avps.remoteSessionId ?? 0;
-  if (local === 0) return findByRemoteId(tunnel, connection, avps.localSessionId ?? 0);
-  const session = turn.sessions.get(local);
+  const session = local === 0 ? tunnel.sessions.withRemoteId(avps.localSessionId ?? 0) : turn.sessions.get(local);
   return session?.state.localControlConnectionId === connection.id ? session : undefined;
-}
-
-function findByRemoteId({ sessions }: Sessions, connection: ControlConnection, remoteSessionId: number) {
-  if (remoteSessionId === 0) return undefined;
-  for (const session of sessions.values()) {
-    const { state } = session;
-    if (state.remoteSessionId === remoteSessionId && state.localControlConnectionId === connection.id) return session;
-  }
-  return undefined;
 }
 
 function receiveIcrq(
@@ -91,20 +82,11 @@ function receiveIcrq(
     if (avps.serialNumber === undefined) {
       turn.log("info", "no-serial-number", "ICRQ without Serial Number accepted", connection.context);
     }
-    const session = matchSession(tunnel, avps.remoteEndId);
+    const session = tunnel.sessions.withEndId(avps.remoteEndId);
     const problem = session === undefined ? unknownEndId(avps.remoteEndId) : callFlaw(session, avps);
     if (session === undefined || problem !== undefined) refuseCall(connection, avps, problem as Result, turn);
     else if (winOrLoseTie(session, connection, avps, turn)) session.answer(avps, connection, turn);
   }
-}
-
-/** RFC 3931 5.4.4: the Remote End ID binds the call to a configured pseudowire, as opaque octets. */
-function matchSession({ sessions }: Sessions, remoteEndId: Uint8Array | undefined): Session | undefined {
-  if (remoteEndId === undefined) return undefined;
-  for (const session of sessions.values()) {
-    if (sameOctets(session.configuration.remoteEndId, remoteEndId)) return session;
-  }
-  return undefined;
 }
 
 function callFlaw(session: Session, avps: AvpValues): Result | undefined {
@@ -151,10 +133,6 @@ function unknownEndId(remoteEndId: Uint8Array | undefined): Result {
 }
 
 const NO_OUTGOING_CALLS = because(CDN.noFacilities, "pseudowires are set up by incoming calls (RFC 4719 2.2)");
-
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, index) => octet === b[index]);
-}
 
 function printable(octets: Uint8Array): string {
   const ascii = octets.every((octet) => octet >= 0x20 && octet < 0x7f);

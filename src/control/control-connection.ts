@@ -7,7 +7,7 @@ import {
   type ControlConnectionEvent,
   stepControlConnection,
 } from "../fsm/control-connection.ts";
-import type { TunnelConfiguration } from "./configuration.ts";
+import type { RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant } from "./core.ts";
 import { sameEndpoint } from "./endpoint.ts";
 import {
@@ -99,7 +99,7 @@ export class ControlConnection {
     };
     const connection = new ControlConnection(state, configuration);
     turn.connections.assign(origin.localControlConnectionId, connection);
-    connection.#arm("setup", retransmissionCycleMs(configuration.retransmit), turn);
+    connection.#arm("setup", setupLimitMs(configuration.retransmit), turn);
     return connection;
   }
 
@@ -169,7 +169,10 @@ export class ControlConnection {
     if (channel.outstanding.length > 0 && !turn.timers.isSet(this.#key("retransmit")))
       this.#restartRetransmission(turn);
     if (!channel.acknowledgementDue) this.#stop("acknowledge", turn);
-    else if (this.state.repliesInPreparation === 0) this.#acknowledge(turn);
+    // A connection that ends may be gone, or the whole daemon, before any timer.
+    else if (this.state.life !== "open") this.#acknowledge(turn);
+    // Due at once, but behind everything else that has come by now: one ZLB for all of it.
+    else if (this.state.repliesInPreparation === 0) this.#arm("acknowledge", 0, turn);
     else if (!turn.timers.isSet(this.#key("acknowledge"))) this.#arm("acknowledge", ACKNOWLEDGE_DELAY_MS, turn);
     if (this.state.life === "stopping" && this.#channel.settled) this.release(turn);
   }
@@ -347,6 +350,12 @@ export class ControlConnection {
   #stop(kind: ConnectionTimer, turn: Turn): void {
     turn.timers.stop(this.#key(kind));
   }
+}
+
+/** For a peer that acknowledges but does not go on. One that is silent runs out of retransmissions before. */
+function setupLimitMs(policy: RetransmitConfiguration): number {
+  const retries = Math.max(policy.retries, policy.sccrqRetries);
+  return retransmissionCycleMs({ ...policy, retries }) + policy.initialMs;
 }
 
 function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {

@@ -18,6 +18,9 @@ import { viewOf } from "./view-of.ts";
 /** Strangers get at most this many StopCCN a second: nobody's flood is to be reflected. */
 const REFUSALS_PER_SECOND = 10;
 
+/** Header and Message Type of a datagram that met an error of ours; what follows may be a cookie. */
+const LOGGED_OCTETS = 20;
+
 type Of<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 
 /** An LCCE between two inputs. Instants are those of the process that saved it. */
@@ -218,7 +221,7 @@ export class Lcce implements Core {
       // A wall: an error of ours ends this connection and no other.
       turn.log("error", "internal-error", String(error instanceof Error ? error.stack : error), {
         tunnel: state.tunnel,
-        details: { octets: hex(input.octets) },
+        details: { header: hex(input.octets.subarray(0, LOGGED_OCTETS)) },
       });
       tunnel.abort(connection, turn);
     }

@@ -55,12 +55,21 @@ export class Session {
   readonly configuration: SessionConfiguration;
   readonly state: SessionState;
   readonly #tunnel: TunnelConfiguration;
+  readonly #byRemoteId: Map<number, Session>;
   readonly #retry: Retry;
 
-  constructor(configuration: SessionConfiguration, tunnel: TunnelConfiguration, state: SessionState) {
+  /** `byRemoteId`: finds the tunnel's sessions by the ids that the peer gave them. */
+  constructor(
+    configuration: SessionConfiguration,
+    tunnel: TunnelConfiguration,
+    state: SessionState,
+    byRemoteId: Map<number, Session>,
+  ) {
     this.configuration = configuration;
     this.state = state;
     this.#tunnel = tunnel;
+    this.#byRemoteId = byRemoteId;
+    this.#takeRemoteId(state.remoteSessionId);
     const key = `call ${tunnel.name}/${configuration.name}`;
     const timer = { owner: "session", tunnel: tunnel.name, name: configuration.name, kind: "call" } as const;
     this.#retry = new Retry(key, timer, tunnel.reconnect, state);
@@ -129,11 +138,14 @@ export class Session {
   receiveIcrp(avps: AvpValues, flaw: Result | undefined, connection: ControlConnection, turn: Turn): void {
     if (this.state.role === "recipient") {
       this.#stepRecipient({ type: "rx.ICRP" }, OUT_OF_TURN, connection, turn);
-    } else if (flaw !== undefined || this.state.state !== "wait-reply" || this.state.preparing !== undefined) {
+      return;
+    }
+    // Whatever is wrong with it: what we say from now on names the peer's session (RFC 3931 5.4.4).
+    if (this.state.remoteSessionId === 0) this.#takeRemoteId(avps.localSessionId ?? 0);
+    if (flaw !== undefined || this.state.state !== "wait-reply" || this.state.preparing !== undefined) {
       this.#stepSender({ type: "rx.ICRP", verdict: "unacceptable" }, flaw ?? OUT_OF_TURN, connection, turn);
     } else {
       const framing = framingOf(avps);
-      this.state.remoteSessionId = avps.localSessionId ?? 0;
       if ("flaw" in framing) {
         this.#stepSender({ type: "rx.ICRP", verdict: "unacceptable" }, framing.flaw, connection, turn);
       } else this.#prepare("ICRP", avps, connection, turn);
@@ -264,7 +276,7 @@ export class Session {
   #prepare(message: "ICRQ" | "ICRP", avps: AvpValues, connection: ControlConnection, turn: Turn): void {
     const { state, configuration } = this;
     const framing = framingOf(avps);
-    state.remoteSessionId = avps.localSessionId ?? 0;
+    this.#takeRemoteId(avps.localSessionId ?? 0);
     state.remoteCookie = avps.assignedCookie ?? NO_OCTETS;
     state.remoteCircuitStatus = avps.circuitStatus ?? 0;
     // One sublayer serves both directions in the datapath: the peer's wish decides, and our next message says so.
@@ -287,6 +299,13 @@ export class Session {
         addresses: configuration.addresses,
       },
     });
+  }
+
+  #takeRemoteId(remoteSessionId: number): void {
+    const previous = this.state.remoteSessionId;
+    if (this.#byRemoteId.get(previous) === this) this.#byRemoteId.delete(previous);
+    this.state.remoteSessionId = remoteSessionId;
+    if (remoteSessionId !== 0) this.#byRemoteId.set(remoteSessionId, this);
   }
 
   #endPreparation(connection: ControlConnection | undefined): void {
@@ -362,10 +381,10 @@ export class Session {
     if (state.localSessionId !== 0) turn.sessions.release(state.localSessionId, turn.now);
     turn.timers.stop(this.#setupKey);
     this.#enter("idle", turn);
+    this.#takeRemoteId(0);
     const placedCall = state.role === "sender";
     Object.assign(state, {
       localSessionId: 0,
-      remoteSessionId: 0,
       localCookie: NO_OCTETS,
       remoteCookie: NO_OCTETS,
       tieBreaker: undefined,

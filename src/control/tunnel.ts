@@ -1,5 +1,5 @@
 import type { DecodedMessage } from "../avp/decode.ts";
-import type { MessageName } from "../avp/messages.ts";
+import { MESSAGES, type MessageName } from "../avp/messages.ts";
 import type { ControlConnectionEffect, ControlConnectionEvent } from "../fsm/control-connection.ts";
 import { avpsOf, compareTieBreakers, formFlaw, identityFlaw, unknownTypeFlaw, unwillingness } from "./admission.ts";
 import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
@@ -11,12 +11,15 @@ import { opening, refusal, stopCcn } from "./handshake.ts";
 import { PeerLookup } from "./peer-lookup.ts";
 import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
-import { Session, type SessionState } from "./session.ts";
+import type { SessionState } from "./session.ts";
+import { SessionTable } from "./session-table.ts";
 import { initialState, type TunnelState } from "./tunnel-state.ts";
 import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 
 /** Connections that a peer may hold open without having finished the handshake. The oldest goes first. */
 const MAX_HALF_OPEN = 4;
+
+const REPLACED = "replaced by a new control connection";
 
 /** A tunnel's and its sessions' states, by name: what a restarted daemon goes on with. */
 export interface SavedTunnel {
@@ -28,7 +31,7 @@ export interface SavedTunnel {
 export class Tunnel {
   readonly configuration: TunnelConfiguration;
   readonly state: TunnelState;
-  readonly sessions: ReadonlyMap<string, Session>;
+  readonly sessions: SessionTable;
   readonly #ids = new Set<number>();
   readonly #retry: Retry;
   readonly #lookup: PeerLookup;
@@ -39,13 +42,7 @@ export class Tunnel {
     const { name, reconnect } = configuration;
     this.#retry = new Retry(`attempt ${name}`, { owner: "tunnel", name, kind: "attempt" }, reconnect, this.state);
     this.#lookup = new PeerLookup(configuration);
-    const states = new Map(saved?.sessions.map((state) => [state.name, state]));
-    this.sessions = new Map(
-      configuration.sessions.map((session) => [
-        session.name,
-        new Session(session, configuration, states.get(session.name) ?? Session.initialState(session, now)),
-      ]),
-    );
+    this.sessions = new SessionTable(configuration, now, saved?.sessions);
   }
 
   /** Plain data; the states themselves, not copies. */
@@ -222,6 +219,8 @@ export class Tunnel {
   receive(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
     for (const released of connection.receive(decoded, turn)) {
       if (connection.state.life === "open") this.#dispatch(connection, released, from, turn);
+      // Both ends have closed at once: the peer's StopCCN may come again, and ours has lost its point.
+      else if (isFarewell(released)) connection.linger(turn);
     }
   }
 
@@ -251,6 +250,7 @@ export class Tunnel {
         this.#step(connection, { type: "rx.SCCRQ", verdict: "unacceptable" }, flaw, turn);
         return;
       case "SCCRP":
+        this.#learnId(connection, decoded);
         if (verdict === "acceptable") this.#takeSccrp(connection, decoded, from, turn);
         this.#step(connection, { type: "rx.SCCRP", verdict }, flaw, turn);
         return;
@@ -265,14 +265,20 @@ export class Tunnel {
         return;
       default:
         if (connection.established) receiveSessionMessage(this, connection, name, decoded, turn);
-        else this.#step(connection, { type: "rx.invalid" }, flaw, turn);
+        // Types that may be ignored (RFC 3931 5.4.1) break nothing at any time.
+        else if (MESSAGES[name].mandatory) this.#step(connection, { type: "rx.invalid" }, flaw, turn);
     }
+  }
+
+  /** Acceptable or not: what is said from now on, a StopCCN too, goes to the peer's id (RFC 3931 5.4.3). */
+  #learnId({ state }: ControlConnection, decoded: DecodedMessage): void {
+    if (state.state !== "wait-ctl-reply") return;
+    state.remoteControlConnectionId = avpsOf(decoded).assignedControlConnectionId ?? 0;
   }
 
   /** An answer may come from another port than the one we asked; then both ports are fixed (RFC 3931 4.1.2.2). */
   #takeSccrp(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
     if (connection.state.state !== "wait-ctl-reply") return;
-    connection.state.remoteControlConnectionId = avpsOf(decoded).assignedControlConnectionId ?? 0;
     this.#learnPeer(connection, decoded);
     if (this.configuration.localPort !== 0) takeOverSockets(connection, from, this.connections(turn), turn);
     connection.connectSocket(from, turn);
@@ -342,9 +348,8 @@ export class Tunnel {
 
   /** The peer has begun anew: its old connection is dead at its end. One StopCCN, in case it is not. */
   #replace(previous: ControlConnection, turn: Turn): void {
-    const message = "replaced by a new control connection";
-    turn.log("info", "control-connection-replaced", `the old control connection is ${message}`, previous.context);
-    this.#step(previous, { type: "local.close" }, because(STOPCCN.generalClear, message), turn);
+    turn.log("info", "control-connection-replaced", `the old control connection is ${REPLACED}`, previous.context);
+    this.#step(previous, { type: "local.close" }, because(STOPCCN.generalClear, REPLACED), turn);
     previous.release(turn);
   }
 
@@ -355,9 +360,9 @@ export class Tunnel {
 
   #cleanUp(connection: ControlConnection, wasEstablished: boolean, establishedForMs: number, turn: Turn): void {
     if (wasEstablished) {
+      const reason = this.state.live === connection.id ? this.state.lastError : REPLACED;
       for (const session of this.sessions.values()) {
-        if (session.state.localControlConnectionId === connection.id)
-          session.connectionLost(this.state.lastError, turn);
+        if (session.state.localControlConnectionId === connection.id) session.connectionLost(reason, turn);
       }
       turn.emit({ type: "delete-tunnel", localControlConnectionId: connection.id });
     }
@@ -387,7 +392,9 @@ export class Tunnel {
   }
 
   #fail(reason: string, turn: Turn, connection?: ControlConnection): void {
-    this.state.lastError = reason;
+    // What becomes of a half-open one says nothing about the connection that counts.
+    const counts = connection === undefined || this.state.live === 0 || this.state.live === connection.id;
+    if (counts) this.state.lastError = reason;
     turn.log("warn", "control-connection-failed", reason, connection?.context ?? { tunnel: this.state.name });
   }
 
@@ -451,6 +458,10 @@ export class Tunnel {
       if (connection.state.life === "open") this.#step(connection, { type: "local.close" }, cause, turn);
     }
   }
+}
+
+function isFarewell(decoded: DecodedMessage): boolean {
+  return decoded.kind === "message" && decoded.message.name === "StopCCN";
 }
 
 function isStopCcn(effect: ControlConnectionEffect): boolean {

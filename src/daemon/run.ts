@@ -5,6 +5,7 @@ import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
 import { SystemEntropy } from "./entropy.ts";
 import { type Log, openLog } from "./log.ts";
+import { rehearse } from "./rehearsal.ts";
 import { ownRouterId } from "./router-id.ts";
 import { monotonicNow, Shell } from "./shell.ts";
 import { packageVersion } from "./version.ts";
@@ -35,7 +36,9 @@ async function serve(site: Site, configPath: string, log: Log): Promise<void> {
   const version = packageVersion();
   const datapath = await chooseDatapath(site.lcce.datapath, log);
   const configuration = { hostname, routerId: routerId ?? ownRouterId(site), tunnels: site.tunnels };
-  const core = new Lcce(configuration, new SystemEntropy(), monotonicNow());
+  const entropy = new SystemEntropy();
+  rehearse(entropy, monotonicNow());
+  const core = new Lcce(configuration, entropy, monotonicNow());
   const shell = new Shell(core, datapath, log);
   const closeAll = async () => {
     shell.close();

@@ -25,6 +25,8 @@ export class Shell {
   readonly #inbox: Input[] = [];
   #taking = false;
   #timer: NodeJS.Timeout | undefined;
+  /** The deadline that the timer is set for. */
+  #timerAt: Instant = Number.POSITIVE_INFINITY;
   #settled: () => void = () => undefined;
 
   constructor(core: Core, datapath: Datapath, log: Log) {
@@ -34,7 +36,7 @@ export class Shell {
     this.transport = new UdpTransport(
       (octets, from, to) => {
         if (log.tracing) log.write(traceOf("received", octets, from));
-        this.accept({ type: "datagram", octets, from, to });
+        this.#acceptSoon({ type: "datagram", octets, from, to });
       },
       (error, local) => this.#trouble(error, local),
     );
@@ -43,14 +45,30 @@ export class Shell {
   /** Everything that happens comes through here, one after the other. */
   accept(input: Input): void {
     this.#inbox.push(input);
+    this.#work();
+  }
+
+  /** Datagrams that wait in the sockets are taken together: one acknowledgement serves them all. */
+  #acceptSoon(input: Input): void {
+    this.#inbox.push(input);
+    if (this.#inbox.length === 1) setImmediate(() => this.#work());
+  }
+
+  /** Takes what has happened, then performs what is due by now. */
+  #work(): void {
     if (this.#taking) return;
     this.#taking = true;
-    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
-      const taken = next;
-      this.#settle(() => this.#core.receive(taken, monotonicNow()));
+    for (let next = this.#inbox.shift(); next !== undefined || this.#isDue(); next = this.#inbox.shift()) {
+      const input = next;
+      this.#settle((now) => (input === undefined ? this.#core.expire(now) : this.#core.receive(input, now)));
     }
     this.#taking = false;
     this.#arm();
+  }
+
+  #isDue(): boolean {
+    const deadline = this.#core.nextDeadline();
+    return deadline !== undefined && deadline <= monotonicNow();
   }
 
   /** Resolves when no control connection waits for anything any more. */
@@ -66,9 +84,9 @@ export class Shell {
     this.transport.closeAll();
   }
 
-  #settle(step: () => readonly Effect[]): void {
+  #settle(step: (now: Instant) => readonly Effect[]): void {
     try {
-      for (const effect of step()) this.#perform(effect);
+      for (const effect of step(monotonicNow())) this.#perform(effect);
     } catch (error) {
       // A wall: one bad turn does not end the daemon.
       const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -77,21 +95,17 @@ export class Shell {
     if (this.#core.idle()) this.#settled();
   }
 
+  /** A timer that comes too early only looks at the deadline again: few inputs have to touch it. */
   #arm(): void {
-    clearTimeout(this.#timer);
     const deadline = this.#core.nextDeadline();
-    if (deadline === undefined) return;
+    if (deadline === undefined || deadline >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = deadline;
     const delay = Math.min(LONGEST_TIMEOUT_MS, Math.max(0, Math.ceil(deadline - monotonicNow())));
-    this.#timer = setTimeout(() => this.#expire(), delay);
-  }
-
-  #expire(): void {
-    this.#taking = true;
-    this.#settle(() => this.#core.expire(monotonicNow()));
-    this.#taking = false;
-    const next = this.#inbox.shift();
-    if (next === undefined) this.#arm();
-    else this.accept(next);
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#work();
+    }, delay);
   }
 
   #perform(effect: Effect): void {

@@ -1,4 +1,5 @@
 import { decodeMessage } from "../avp/decode.ts";
+import { describeMessage } from "../avp/describe.ts";
 import { ProtocolError } from "../avp/protocol-error.ts";
 import type { Endpoint } from "../control/core.ts";
 import type { LogEntry } from "./log.ts";
@@ -10,23 +11,10 @@ export function traceOf(direction: "sent" | "received", octets: Uint8Array, peer
   try {
     const decoded = decodeMessage(octets);
     const { controlConnectionId, ns, nr } = decoded.header;
-    const message = `${direction} ${nameOf(decoded)}`;
+    const message = `${direction} ${describeMessage(decoded)}`;
     return { level: "trace", event, message, details: { ...details, ccid: controlConnectionId, ns, nr } };
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return { level: "trace", event, message: `${direction} ${octets.length} octets: ${error.message}`, details };
-  }
-}
-
-function nameOf(decoded: ReturnType<typeof decodeMessage>): string {
-  switch (decoded.kind) {
-    case "zlb":
-      return "ZLB";
-    case "message":
-      return decoded.message.name;
-    case "incomplete":
-      return `${decoded.name} (incomplete)`;
-    case "unknown":
-      return `message type ${decoded.messageType} of vendor ${decoded.vendorId}`;
   }
 }

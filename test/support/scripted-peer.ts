@@ -1,10 +1,10 @@
-import type { TunnelConfiguration } from "../../src/control/configuration.ts";
-import type { Endpoint, Instant } from "../../src/control/core.ts";
-import type { SessionView, TunnelView } from "../../src/control/view.ts";
 import { type DecodedMessage, decodeMessage } from "../../src/avp/decode.ts";
 import { encodeMessage, encodeZlb } from "../../src/avp/encode.ts";
 import { type ControlHeader, writeHeader } from "../../src/avp/header.ts";
 import type { AvpValues, ControlMessage } from "../../src/avp/messages.ts";
+import type { TunnelConfiguration } from "../../src/control/configuration.ts";
+import type { Endpoint, Instant } from "../../src/control/core.ts";
+import type { SessionView, TunnelView } from "../../src/control/view.ts";
 import { A, B, lcce, tunnel } from "./sites.ts";
 import { VirtualLink, VirtualNode } from "./virtual-link.ts";
 import { octetsOfHex } from "./wire.ts";
@@ -68,6 +68,12 @@ export class ScriptedPeer extends VirtualNode {
     this.nr = 0;
     this.remoteCcid = 0;
     this.ccid += 1;
+  }
+
+  /** What was heard so far counts no more. */
+  forget(): void {
+    this.heard.length = 0;
+    this.#read = 0;
   }
 
   override deliver(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
@@ -229,8 +235,8 @@ function altered(octets: Uint8Array, without: readonly number[], more: Uint8Arra
     offset = end;
   }
   const result = Uint8Array.from([...octets.subarray(0, HEADER_LENGTH), ...kept, ...more]);
-  const { header } = { header: { controlConnectionId: view.getUint32(4), ns: view.getUint16(8), nr: view.getUint16(10) } };
-  writeHeader(result, { ...header, length: result.length });
+  const ids = { controlConnectionId: view.getUint32(4), ns: view.getUint16(8), nr: view.getUint16(10) };
+  writeHeader(result, { ...ids, length: result.length });
   return result;
 }
 

@@ -31,7 +31,7 @@ export interface VirtualDatapath {
 
 const WILLING: VirtualDatapath = { delayMs: 0, refuseSession: () => undefined, refuseTunnel: () => undefined };
 
-const LATENCY_MS = 10;
+export const LATENCY_MS = 10;
 
 /** Deterministic chance: xorshift32. The same seed gives the same run. */
 export class SeededEntropy implements Entropy {
