@@ -1,5 +1,7 @@
 import { decodeMessage } from "../src/avp/decode.ts";
+import { type DigestKind, digestKey, signMessage, verifyMessage } from "../src/avp/digest.ts";
 import { encodeMessage } from "../src/avp/encode.ts";
+import { hidingKey } from "../src/avp/hiding.ts";
 import type { ControlMessage } from "../src/avp/messages.ts";
 
 const WARM_UP_MS = 500;
@@ -62,9 +64,63 @@ function rate(count: number, once: () => void): number {
   return Math.round(perSecond(MEASURE_MS));
 }
 
-export async function run(): Promise<
-  readonly { readonly name: string; readonly value: number; readonly unit: string; readonly goal: number }[]
-> {
+const SECRET = new TextEncoder().encode("a shared secret");
+const KEY = digestKey(SECRET);
+const HIDING_KEY = hidingKey(SECRET);
+/** Two nonces. */
+const PREFIX = new Uint8Array(32).fill(0x5a);
+const RANDOM_VECTOR = new Uint8Array(16).fill(0xa5);
+const UNIT = "messages/s";
+
+type Row = { readonly name: string; readonly value: number; readonly unit: string; readonly goal?: number };
+
+/** The same messages with a digest: encoded and signed, verified and decoded. */
+function signed(kind: DigestKind): readonly Row[] {
+  const build = (message: ControlMessage) => {
+    const octets = encodeMessage(0x1122_3344, 1, 2, message, { digests: [kind] });
+    signMessage(octets, [{ key: KEY }], PREFIX);
+    return octets;
+  };
+  const encoded = MIX.map(build);
+  const send = rate(MIX.length, () => {
+    for (const [index, message] of MIX.entries()) {
+      if (build(message).length !== encoded[index]?.length) throw new Error(`${message.name} of another length`);
+    }
+  });
+  const receive = rate(MIX.length, () => {
+    for (const octets of encoded) {
+      if (verifyMessage(octets, [KEY], PREFIX) !== 0) throw new Error("the digest does not agree");
+      if (decodeMessage(octets).kind !== "message") throw new Error("not understood");
+    }
+  });
+  return [
+    { name: `control messages verified and decoded (${kind})`, value: receive, unit: UNIT },
+    { name: `control messages encoded and signed (${kind})`, value: send, unit: UNIT },
+  ];
+}
+
+/** The same messages with everything hidden that may be. */
+function hidden(): readonly Row[] {
+  const hiding = { key: HIDING_KEY, randomVector: RANDOM_VECTOR };
+  const encoded = MIX.map((message) => encodeMessage(0x1122_3344, 1, 2, message, { hiding }));
+  const send = rate(MIX.length, () => {
+    for (const [index, message] of MIX.entries()) {
+      const octets = encodeMessage(0x1122_3344, 1, 2, message, { hiding });
+      if (octets.length !== encoded[index]?.length) throw new Error(`${message.name} of another length`);
+    }
+  });
+  const receive = rate(MIX.length, () => {
+    for (const octets of encoded) {
+      if (decodeMessage(octets, HIDING_KEY).kind !== "message") throw new Error("not understood");
+    }
+  });
+  return [
+    { name: "control messages decoded, AVPs hidden", value: receive, unit: UNIT },
+    { name: "control messages encoded, AVPs hidden", value: send, unit: UNIT },
+  ];
+}
+
+export async function run(): Promise<readonly Row[]> {
   const encoded = MIX.map((message) => encodeMessage(0x1122_3344, 1, 2, message));
   const values = MIX.map((message) => Object.keys(message).length);
   // What the work is about is looked at, so that it cannot be left out.
@@ -85,7 +141,10 @@ export async function run(): Promise<
   const avps = Math.round(values.reduce((sum, count) => sum + count, 0) / values.length);
   const mix = `mean ${size} octets, ${avps} AVPs`;
   return [
-    { name: `control messages decoded (${mix})`, value: decode, unit: "messages/s", goal: GOAL },
-    { name: `control messages encoded (${mix})`, value: encode, unit: "messages/s", goal: GOAL },
+    { name: `control messages decoded (${mix})`, value: decode, unit: UNIT, goal: GOAL },
+    { name: `control messages encoded (${mix})`, value: encode, unit: UNIT, goal: GOAL },
+    ...signed("md5"),
+    ...signed("sha1"),
+    ...hidden(),
   ];
 }

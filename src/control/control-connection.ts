@@ -111,6 +111,11 @@ export class ControlConnection {
     return this.state.state === "established";
   }
 
+  /** Messages wait for the peer's window to open. */
+  get congested(): boolean {
+    return this.#channel.congested;
+  }
+
   /** For the log. */
   get context(): LogContext {
     return {
@@ -140,8 +145,15 @@ export class ControlConnection {
 
   /** Queues a message; it leaves when the turn ends and the windows allow. */
   send(message: ControlMessage, turn: Turn): void {
-    this.#channel.enqueue(message);
+    // With many calls at once the answers to the first must not wait until the last is placed.
+    if (message.name === "ICRQ") this.#channel.enqueueBehind(message);
+    else if (message.name !== "CDN" || !this.#withdrawCall(message.localSessionId)) this.#channel.enqueue(message);
     turn.touched.add(this);
+  }
+
+  /** A call that ends before its ICRQ was sent has never been: the peer need not hear of it. */
+  #withdrawCall(localSessionId: number): boolean {
+    return this.#channel.withdraw((message) => message.name === "ICRQ" && message.localSessionId === localSessionId);
   }
 
   /** Takes a message's sequence numbers; returns the messages that are due in order now (RFC 3931 4.2). */

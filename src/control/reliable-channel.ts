@@ -26,6 +26,8 @@ export interface ChannelState<Outgoing, Incoming> {
   inFlight: number;
   /** Not sent yet: the window is closed. */
   waiting: Outgoing[];
+  /** Not sent yet either, and behind everything in `waiting`. */
+  waitingBehind: Outgoing[];
   /** Received out of order, at most `ownWindow` of them. */
   early: { readonly ns: number; readonly item: Incoming }[];
   /** The peer's Receive Window Size: messages that it is ready to hold. */
@@ -48,6 +50,7 @@ export function createChannelState<Outgoing, Incoming>(ownWindow: number): Chann
     outstanding: [],
     inFlight: 0,
     waiting: [],
+    waitingBehind: [],
     early: [],
     peerWindow: DEFAULT_RECEIVE_WINDOW,
     ownWindow,
@@ -77,9 +80,27 @@ export class ReliableChannel<Outgoing, Incoming> {
     this.state.waiting.push(message);
   }
 
+  /** For what begins something new, while answers to what has begun go first. */
+  enqueueBehind(message: Outgoing): void {
+    this.state.waitingBehind.push(message);
+  }
+
+  /** Takes back what `enqueueBehind` took, unless it has been sent. Returns whether it did. */
+  withdraw(unwanted: (message: Outgoing) => boolean): boolean {
+    const index = this.state.waitingBehind.findIndex(unwanted);
+    if (index >= 0) this.state.waitingBehind.splice(index, 1);
+    return index >= 0;
+  }
+
+  /** Messages wait for the window to open. */
+  get congested(): boolean {
+    return this.state.waiting.length > 0 || this.state.waitingBehind.length > 0;
+  }
+
   /** What still waits is given up: a StopCCN makes it pointless, and must not wait behind it. */
   discardWaiting(): void {
     this.state.waiting = [];
+    this.state.waitingBehind = [];
   }
 
   /** Nothing of ours matters to the peer any more: it has closed the connection. */
@@ -91,7 +112,7 @@ export class ReliableChannel<Outgoing, Incoming> {
 
   /** Nothing is left that the peer has not acknowledged. */
   get settled(): boolean {
-    return this.state.outstanding.length === 0 && this.state.waiting.length === 0;
+    return this.state.outstanding.length === 0 && !this.congested;
   }
 
   /** Takes the Nr of a received message. Returns whether it acknowledged something new. */
@@ -168,7 +189,7 @@ export class ReliableChannel<Outgoing, Incoming> {
 
   #sendFirst(encode: (message: Outgoing, ns: number) => Uint8Array): Outstanding | undefined {
     const { state } = this;
-    const message = state.waiting.shift();
+    const message = state.waiting.shift() ?? state.waitingBehind.shift();
     if (message === undefined) return undefined;
     const outstanding = { ns: state.nextNs, octets: encode(message, state.nextNs) };
     state.nextNs = nextSequence(state.nextNs);

@@ -253,6 +253,11 @@ export class Session {
 
   /** No answer in time (RFC 3931 7 leaves this to the implementation). */
   setupTimedOut(connection: ControlConnection, turn: Turn): void {
+    // What waits behind a closed window has not been asked yet, or not been answered: that is no silence.
+    if (connection.congested) {
+      this.#armSetup(turn);
+      return;
+    }
     const reason = `no answer from the peer in state ${this.state.state}`;
     this.close({ result: CDN.notEstablishedInTime }, reason, connection, turn);
   }
@@ -268,9 +273,7 @@ export class Session {
     // RFC 3931 8.2: a new random cookie for each session.
     state.localCookie = turn.entropy.octets(this.configuration.cookieSize);
     state.l2Sublayer = this.configuration.l2Sublayer;
-    const timeLimit = retransmissionCycleMs(this.#tunnel.retransmit);
-    const timer = { owner: "session", tunnel: this.#tunnel.name, name: state.name, kind: "setup" } as const;
-    turn.timers.set(this.#setupKey, timer, turn.now + timeLimit);
+    this.#armSetup(turn);
   }
 
   #prepare(message: "ICRQ" | "ICRP", avps: AvpValues, connection: ControlConnection, turn: Turn): void {
@@ -414,6 +417,11 @@ export class Session {
       session: this.configuration.name,
       details: { local_session_id: localSessionId, remote_session_id: remoteSessionId },
     };
+  }
+
+  #armSetup(turn: Turn): void {
+    const timer = { owner: "session", tunnel: this.#tunnel.name, name: this.state.name, kind: "setup" } as const;
+    turn.timers.set(this.#setupKey, timer, turn.now + retransmissionCycleMs(this.#tunnel.retransmit));
   }
 
   get #setupKey(): string {
