@@ -1,7 +1,9 @@
+import { avpEnd, HIDDEN_BIT, MANDATORY_BIT, MESSAGE_TYPE_LENGTH, TYPE_OFFSET, VENDOR_OFFSET } from "./avp-header.ts";
 import type { AvpDefinition } from "./definition.ts";
-import { AVP_HEADER_LENGTH, FormatFailure, MAX_AVP_LENGTH } from "./format.ts";
+import { AVP_HEADER_LENGTH, FormatFailure, MAX_AVP_LENGTH, WRONG_LENGTH } from "./format.ts";
 import { type ControlHeader, decodeHeader, HEADER_LENGTH } from "./header.ts";
-import { type MessagePlan, PLAN_BY_TYPE } from "./message-plan.ts";
+import { unhide } from "./hiding.ts";
+import { type MessagePlan, PLAN_BY_TYPE, type Slot } from "./message-plan.ts";
 import { type AvpValues, type ControlMessage, isEnvelope, type MessageName } from "./messages.ts";
 import { copyOctets, readUint16 } from "./octets.ts";
 import { ProtocolError } from "./protocol-error.ts";
@@ -13,7 +15,7 @@ export interface RawAvp {
   readonly vendorId: number;
   readonly type: number;
   readonly mandatory: boolean;
-  /** The H bit: `octets` are not the value yet (RFC 3931 5.3). */
+  /** The H bit: `octets` are the hidden value (RFC 3931 5.3). */
   readonly hidden: boolean;
   /** The value, copied. */
   readonly octets: Uint8Array;
@@ -31,7 +33,10 @@ interface Leftovers {
   readonly refused: readonly RejectedAvp[];
   /** The same without M bit, and whatever is harmless: duplicates (the first wins), known AVPs out of place. */
   readonly ignored: readonly RejectedAvp[];
-  /** AVPs of RFC 2661 and Cisco's, Random Vectors and Message Digests: known, kept, in the order received. */
+  /**
+   * AVPs of RFC 2661 that did not become values and Cisco's, Random Vectors and Message Digests: known, kept, in the
+   * order received.
+   */
   readonly recognised: readonly RawAvp[];
 }
 
@@ -55,28 +60,17 @@ export type DecodedMessage =
       readonly mandatory: boolean;
     };
 
-/*
- * An AVP, RFC 3931 5.1. Reserved bits are ignored.
- *
- *     0                   1                   2                   3
- *     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
- *    |M|H| rsvd  |      Length       |           Vendor ID           |
- *    |         Attribute Type        |        Attribute Value ...
- */
-const MANDATORY_BIT = 0x8000;
-const HIDDEN_BIT = 0x4000;
-const VENDOR_OFFSET = 2;
-const TYPE_OFFSET = 4;
-const MESSAGE_TYPE_LENGTH = 8;
-
 /**
  * Reads a control message from the start of a datagram. Throws ProtocolError where the datagram is to be discarded
  * without an answer, and nothing else; whatever else is wrong is in the result. Keeps no view of `octets`.
  *
  * A Message Digest is not verified here: it has to be, over the octets themselves, before any content is used
  * (RFC 3931 5.4.1), and so before this is called.
+ *
+ * Hidden AVPs are read with `unhidingKey`, from hidingKey of the secret that verified the message. Without it they are
+ * malformed, as RFC 3931 5.3 has them where nothing is shared.
  */
-export function decodeMessage(octets: Uint8Array): DecodedMessage {
+export function decodeMessage(octets: Uint8Array, unhidingKey?: Uint8Array): DecodedMessage {
   const header = decodeHeader(octets);
   if (header.length === HEADER_LENGTH) return { kind: "zlb", header };
   checkMessageType(octets, header.length);
@@ -87,7 +81,7 @@ export function decodeMessage(octets: Uint8Array): DecodedMessage {
     const mandatory = (readUint16(octets, HEADER_LENGTH) & MANDATORY_BIT) !== 0;
     return { kind: "unknown", header, vendorId, messageType, mandatory };
   }
-  return decodeKnown(octets, header, plan);
+  return decodeKnown(octets, header, plan, unhidingKey);
 }
 
 /** Message Type has to be the first AVP, 8 octets, not hidden (RFC 3931 5.4.1); its vendor is open. */
@@ -105,7 +99,11 @@ function checkMessageType(octets: Uint8Array, end: number): void {
   }
 }
 
-type KnownAvp = { readonly name: AvpName; readonly definition: AvpDefinition };
+interface Unhiding {
+  readonly key: Uint8Array;
+  /** That of the nearest Random Vector AVP so far (RFC 3931 5.3). */
+  randomVector: Uint8Array | undefined;
+}
 
 /** What a walk over the AVPs has found so far. */
 class Harvest {
@@ -113,9 +111,11 @@ class Harvest {
   readonly refused: RejectedAvp[] = [];
   readonly ignored: RejectedAvp[] = [];
   readonly recognised: RawAvp[] = [];
+  readonly unhiding: Unhiding | undefined;
 
-  constructor(name: MessageName) {
+  constructor(name: MessageName, unhidingKey: Uint8Array | undefined) {
     this.values = { name };
+    this.unhiding = unhidingKey && { key: unhidingKey, randomVector: undefined };
   }
 
   /** Unrecognised or malformed: the M bit decides what becomes of the message (RFC 3931 5.2, 7.1). */
@@ -124,8 +124,13 @@ class Harvest {
   }
 }
 
-function decodeKnown(octets: Uint8Array, header: ControlHeader, plan: MessagePlan): DecodedMessage {
-  const harvest = new Harvest(plan.name);
+function decodeKnown(
+  octets: Uint8Array,
+  header: ControlHeader,
+  plan: MessagePlan,
+  unhidingKey: Uint8Array | undefined,
+): DecodedMessage {
+  const harvest = new Harvest(plan.name, unhidingKey);
   const { values, refused, ignored, recognised } = harvest;
   let offset = HEADER_LENGTH + MESSAGE_TYPE_LENGTH;
   while (offset < header.length) {
@@ -151,13 +156,6 @@ function incomplete(header: ControlHeader, plan: MessagePlan, harvest: Harvest):
   return { kind: "incomplete", header, name: plan.name, avps, missing, refused, ignored, recognised };
 }
 
-/** `undefined` where no AVP fits between `offset` and `limit` (RFC 3931 5.1). */
-function avpEnd(octets: Uint8Array, offset: number, limit: number): number | undefined {
-  if (limit - offset < AVP_HEADER_LENGTH) return undefined;
-  const length = readUint16(octets, offset) & MAX_AVP_LENGTH;
-  return length < AVP_HEADER_LENGTH || offset + length > limit ? undefined : offset + length;
-}
-
 function takeAvp(octets: Uint8Array, offset: number, end: number, plan: MessagePlan, harvest: Harvest): void {
   const vendorId = readUint16(octets, offset + VENDOR_OFFSET);
   const type = readUint16(octets, offset + TYPE_OFFSET);
@@ -166,34 +164,64 @@ function takeAvp(octets: Uint8Array, offset: number, end: number, plan: MessageP
     takeUnlisted(octets, offset, end, harvest);
     return;
   }
-  const { definition, name } = slot;
-  const { values } = harvest;
   if ((readUint16(octets, offset) & HIDDEN_BIT) !== 0) {
     takeHidden(octets, offset, end, slot, harvest);
-    return;
-  }
-  if (!definition.repeatable && values[name] !== undefined) {
-    harvest.ignored.push(rejected(octets, offset, end, "duplicate", name));
-    return;
-  }
-  const value = definition.format.decode(octets, offset + AVP_HEADER_LENGTH, end);
-  if (value instanceof FormatFailure) {
-    harvest.judge(rejected(octets, offset, end, value.reason, name));
-  } else if (definition.repeatable) {
-    const list = values[name];
-    if (Array.isArray(list)) list.push(value);
-    else values[name] = [value];
+  } else if (isDuplicate(slot, harvest)) {
+    turnDown(octets, offset, end, slot, "duplicate", harvest);
   } else {
-    values[name] = value;
+    const value = slot.definition.format.decode(octets, offset + AVP_HEADER_LENGTH, end);
+    if (value instanceof FormatFailure) turnDown(octets, offset, end, slot, value.reason, harvest);
+    else keep(slot, value, harvest);
   }
 }
 
 /**
- * The one place for hidden AVPs (RFC 3931 5.3). One that must not be hidden (`definition.hideable`) is malformed; the
- * others cannot be read while there is no shared secret to unhide them with, which comes to the same.
+ * The one place for hidden AVPs (RFC 3931 5.3). One that must not be hidden is malformed; so is one that cannot be read,
+ * for want of a shared secret or of a Random Vector before it.
  */
-function takeHidden(octets: Uint8Array, offset: number, end: number, slot: KnownAvp, harvest: Harvest): void {
-  harvest.judge(rejected(octets, offset, end, "hidden", slot.name));
+function takeHidden(octets: Uint8Array, offset: number, end: number, slot: Slot, harvest: Harvest): void {
+  const { definition } = slot;
+  const { key, randomVector } = harvest.unhiding ?? {};
+  if (!definition.hideable || key === undefined || randomVector === undefined) {
+    turnDown(octets, offset, end, slot, "hidden", harvest);
+  } else if (isDuplicate(slot, harvest)) {
+    turnDown(octets, offset, end, slot, "duplicate", harvest);
+  } else {
+    const hidden = octets.subarray(offset + AVP_HEADER_LENGTH, end);
+    const clear = unhide(definition.type, key, randomVector, hidden);
+    const value = clear === undefined ? WRONG_LENGTH : definition.format.decode(clear, 0, clear.length);
+    if (value instanceof FormatFailure) turnDown(octets, offset, end, slot, value.reason, harvest);
+    else keep(slot, value, harvest);
+  }
+}
+
+function isDuplicate({ definition, name }: Slot, { values }: Harvest): boolean {
+  return !definition.repeatable && values[name] !== undefined;
+}
+
+function keep({ definition, name }: Slot, value: unknown, { values }: Harvest): void {
+  if (!definition.repeatable) {
+    values[name] = value;
+    return;
+  }
+  const list = values[name];
+  if (Array.isArray(list)) list.push(value);
+  else values[name] = [value];
+}
+
+/** An AVP of the message's table that gives no value. */
+function turnDown(
+  octets: Uint8Array,
+  offset: number,
+  end: number,
+  { name, legacy }: Slot,
+  reason: RejectedAvp["reason"],
+  harvest: Harvest,
+): void {
+  const avp = rawAvp(octets, offset, end);
+  if (legacy) harvest.recognised.push(avp);
+  else if (reason === "duplicate") harvest.ignored.push({ ...avp, reason, name });
+  else harvest.judge({ ...avp, reason, name });
 }
 
 /** An AVP that the message's table does not list. */
@@ -213,16 +241,27 @@ function takeUnlisted(octets: Uint8Array, offset: number, end: number, harvest: 
   }
 }
 
-/** Random Vector and Message Digest: kept where well formed. */
+type KnownAvp = { readonly name: AvpName; readonly definition: AvpDefinition };
+
+/** Random Vector and Message Digest: kept where well formed. Neither may be hidden (RFC 3931 5.4.1). */
 function takeEnvelope(octets: Uint8Array, offset: number, end: number, slot: KnownAvp, harvest: Harvest): void {
+  const { name, definition } = slot;
   const avp = rawAvp(octets, offset, end);
-  if (avp.hidden) {
-    takeHidden(octets, offset, end, slot, harvest);
+  const value = definition.format.decode(octets, offset + AVP_HEADER_LENGTH, end);
+  const flaw = avp.hidden ? "hidden" : value instanceof FormatFailure ? value.reason : undefined;
+  if (flaw === undefined) harvest.recognised.push(avp);
+  else harvest.judge({ ...avp, reason: flaw, name });
+  if (name === "messageDigest") excuseUnknownDigest(harvest);
+  // With a broken Random Vector nothing can be unhidden; the one before was not meant.
+  else if (harvest.unhiding) harvest.unhiding.randomVector = flaw === undefined ? avp.octets : undefined;
+}
+
+/** A digest of a type yet to come does no harm beside one of a type that is known: that one can be verified. */
+function excuseUnknownDigest({ refused, ignored, recognised }: Harvest): void {
+  const unknown = refused.findIndex((avp) => avp.name === "messageDigest" && avp.reason === "value-out-of-range");
+  if (unknown < 0 || !recognised.some(({ vendorId, type }) => vendorId === 0 && type === AVPS.messageDigest.type))
     return;
-  }
-  const value = slot.definition.format.decode(octets, offset + AVP_HEADER_LENGTH, end);
-  if (value instanceof FormatFailure) harvest.judge({ ...avp, reason: value.reason, name: slot.name });
-  else harvest.recognised.push(avp);
+  ignored.push(...refused.splice(unknown, 1));
 }
 
 function rawAvp(octets: Uint8Array, offset: number, end: number): RawAvp {
@@ -234,16 +273,6 @@ function rawAvp(octets: Uint8Array, offset: number, end: number): RawAvp {
     hidden: (flags & HIDDEN_BIT) !== 0,
     octets: copyOctets(octets, offset + AVP_HEADER_LENGTH, end),
   };
-}
-
-function rejected(
-  octets: Uint8Array,
-  offset: number,
-  end: number,
-  reason: RejectedAvp["reason"],
-  name: AvpName,
-): RejectedAvp {
-  return { ...rawAvp(octets, offset, end), reason, name };
 }
 
 /** An AVP whose length is below 6 or beyond the message; of one with less than a header only the M bit is sure. */

@@ -1,17 +1,38 @@
+import { HIDDEN_BIT, MANDATORY_BIT } from "./avp-header.ts";
 import { describeAvp } from "./describe.ts";
+import { type DigestKind, MAX_DIGESTS, unsignedDigest } from "./digest.ts";
 import { AVP_HEADER_LENGTH, MAX_AVP_LENGTH } from "./format.ts";
 import { HEADER_LENGTH, MAX_MESSAGE_LENGTH, writeHeader } from "./header.ts";
+import { followingRandomVector, hide, MAX_HIDDEN_VALUE_LENGTH } from "./hiding.ts";
 import { type MessagePlan, PLAN_BY_NAME, type Slot } from "./message-plan.ts";
 import type { ControlMessage } from "./messages.ts";
-import { writeUint16 } from "./octets.ts";
-import { AVPS } from "./registry.ts";
+import { writeOctets, writeUint16 } from "./octets.ts";
+import { AVPS, type AvpName } from "./registry.ts";
 
-const MANDATORY_BIT = 0x8000;
+/** How the AVPs that may be hidden are hidden (RFC 3931 5.3). */
+interface Hiding {
+  /** From hidingKey. */
+  readonly key: Uint8Array;
+  /** Unpredictable, 16 octets or more, and used for no other message (RFC 3931 5.4.1). */
+  readonly randomVector: Uint8Array;
+  /** Octets after every hidden value, so that its length is not told; no more of them than the AVP has room for. */
+  readonly padding?: Uint8Array;
+  /** What is hidden; by default everything that may be. */
+  readonly only?: readonly AvpName[];
+}
+
+/** How a message is carried, beside what it says (RFC 3931 5.4.1). */
+export interface Envelope {
+  /** One Message Digest AVP each, two at most; signMessage fills them. */
+  readonly digests?: readonly DigestKind[];
+  readonly hiding?: Hiding;
+}
 
 /** Where a message is built before its length is known; one AVP may reach beyond what a message may have. */
 const scratch = new Uint8Array(MAX_MESSAGE_LENGTH + MAX_AVP_LENGTH);
 
 type Values = Readonly<Record<string, unknown>>;
+type Row = Pick<Slot, "name" | "definition">;
 
 /**
  * The octets of a control message, in a buffer of their own. `controlConnectionId` is the peer's id, 0 while unknown.
@@ -22,15 +43,15 @@ export function encodeMessage(
   ns: number,
   nr: number,
   message: ControlMessage,
+  envelope?: Envelope,
 ): Uint8Array {
   const plan = PLAN_BY_NAME.get(message.name);
   if (plan === undefined) throw new RangeError(`there is no message ${String(message.name)}`);
   const { messageType } = AVPS;
   const first = startAvp(HEADER_LENGTH, messageType.vendorId, messageType.type);
   const body = finishAvp(HEADER_LENGTH, messageType.format.encode(scratch, first, plan.type), plan.mandatory);
-  // Here come the Message Digests, directly after Message Type, and a Random Vector before the first hidden AVP
-  // (RFC 3931 5.4.1, 5.3).
-  const length = writeAvps(body, plan, message as unknown as Values);
+  const values = message as unknown as Values;
+  const length = envelope === undefined ? writeAvps(body, plan, values) : writeEnvelope(body, plan, values, envelope);
   writeHeader(scratch, { controlConnectionId, ns, nr, length });
   return scratch.slice(0, length);
 }
@@ -50,6 +71,66 @@ function writeAvps(start: number, plan: MessagePlan, values: Values): number {
     offset = slot.definition.repeatable ? writeEach(offset, slot, value) : writeAvp(offset, slot, value);
   }
   return offset;
+}
+
+const HIDDEN_OCTET = HIDDEN_BIT >> 8;
+const MESSAGE_DIGEST: Row = { name: "messageDigest", definition: AVPS.messageDigest };
+const RANDOM_VECTOR: Row = { name: "randomVector", definition: AVPS.randomVector };
+
+/** Message Digests directly behind Message Type, then the AVPs, hidden or not (RFC 3931 5.4.1). */
+function writeEnvelope(start: number, plan: MessagePlan, values: Values, { digests = [], hiding }: Envelope): number {
+  if (digests.length > MAX_DIGESTS) throw new RangeError(`${digests.length} digests are more than ${MAX_DIGESTS}`);
+  const body = digests.reduce((offset, kind) => writeAvp(offset, MESSAGE_DIGEST, unsignedDigest(kind)), start);
+  return hiding === undefined ? writeAvps(body, plan, values) : writeSomeHidden(body, plan, values, hiding);
+}
+
+function writeSomeHidden(start: number, plan: MessagePlan, values: Values, hiding: Hiding): number {
+  const { only } = hiding;
+  const unhideable = only?.find((name) => !AVPS[name].hideable);
+  if (unhideable !== undefined) throw new RangeError(`${unhideable} must not be hidden`);
+  const vectors: RandomVectors = { current: undefined };
+  let offset = start;
+  for (const slot of slotsInOrder(plan, values)) {
+    const value = values[slot.name];
+    const hidden = slot.definition.hideable && (only === undefined || only.includes(slot.name));
+    offset = hidden ? writeEachHidden(offset, slot, value, hiding, vectors) : writeEach(offset, slot, value);
+  }
+  return offset;
+}
+
+interface RandomVectors {
+  /** What the last Random Vector AVP said; `undefined` before the first. */
+  current: Uint8Array | undefined;
+}
+
+/** A Random Vector goes before the first hidden AVP, and another before a further one of the same type (RFC 3931 5.3). */
+function writeEachHidden(start: number, slot: Slot, values: unknown, hiding: Hiding, vectors: RandomVectors): number {
+  let offset = start;
+  for (const [index, value] of valuesOf(slot, values).entries()) {
+    let { current } = vectors;
+    if (current === undefined || index > 0) {
+      current = current === undefined ? hiding.randomVector : followingRandomVector(current);
+      vectors.current = current;
+      offset = writeAvp(offset, RANDOM_VECTOR, current);
+    }
+    offset = writeHiddenAvp(offset, slot, value, hiding, current);
+  }
+  return offset;
+}
+
+function writeHiddenAvp(offset: number, slot: Slot, value: unknown, hiding: Hiding, randomVector: Uint8Array): number {
+  const { definition, name } = slot;
+  const first = offset + AVP_HEADER_LENGTH;
+  const clear = scratch.subarray(first, writeAvp(offset, slot, value));
+  const room = MAX_HIDDEN_VALUE_LENGTH - clear.length;
+  // In the clear there would be room; but what was to be hidden is not sent in the clear.
+  if (room < 0) throw new RangeError(`${name} of ${clear.length} octets is too long to be hidden`);
+  const hidden = hide(definition.type, hiding.key, randomVector, clear, hiding.padding?.subarray(0, room));
+  const end = writeOctets(scratch, first, hidden);
+  if (end > MAX_MESSAGE_LENGTH) throw tooLong(definition, value);
+  finishAvp(offset, end, definition.mandatory);
+  scratch[offset] = (scratch[offset] ?? 0) | HIDDEN_OCTET;
+  return end;
 }
 
 /** Starts from what is there, not from the table: most messages carry few of the AVPs that they may carry. */
@@ -82,20 +163,28 @@ function insert(slots: Slot[], slot: Slot): void {
 }
 
 function writeEach(offset: number, slot: Slot, values: unknown): number {
-  if (!Array.isArray(values) || values.length === 0) throw new RangeError(`${slot.name} is not a list of values`);
-  return values.reduce<number>((end, value) => writeAvp(end, slot, value), offset);
+  return valuesOf(slot, values).reduce<number>((end, value) => writeAvp(end, slot, value), offset);
 }
 
-function writeAvp(offset: number, slot: Slot, value: unknown): number {
-  const { definition } = slot;
+/** One value for each AVP of the slot. */
+function valuesOf({ definition, name }: Slot, value: unknown): readonly unknown[] {
+  if (!definition.repeatable) return [value];
+  if (!Array.isArray(value) || value.length === 0) throw new RangeError(`${name} is not a list of values`);
+  return value;
+}
+
+function writeAvp(offset: number, row: Row, value: unknown): number {
+  const { definition } = row;
   const flaw = definition.format.flaw(value);
-  if (flaw !== undefined) throw new RangeError(`${slot.name} ${show(value)} ${flaw}`);
+  if (flaw !== undefined) throw new RangeError(`${row.name} ${show(value)} ${flaw}`);
   const end = definition.format.encode(scratch, startAvp(offset, definition.vendorId, definition.type), value);
-  if (end > MAX_MESSAGE_LENGTH) {
-    const what = `${describeAvp(definition)} ${show(value)}`;
-    throw new RangeError(`${what} makes the message longer than ${MAX_MESSAGE_LENGTH} octets`);
-  }
+  if (end > MAX_MESSAGE_LENGTH) throw tooLong(definition, value);
   return finishAvp(offset, end, definition.mandatory);
+}
+
+function tooLong(definition: Row["definition"], value: unknown): RangeError {
+  const what = `${describeAvp(definition)} ${show(value)}`;
+  return new RangeError(`${what} makes the message longer than ${MAX_MESSAGE_LENGTH} octets`);
 }
 
 /** Returns where the value goes. */
@@ -105,7 +194,6 @@ function startAvp(offset: number, vendorId: number, type: number): number {
   return offset + AVP_HEADER_LENGTH;
 }
 
-/** Hidden AVPs are for the place above: H is never set here. */
 function finishAvp(offset: number, end: number, mandatory: boolean): number {
   writeUint16(scratch, offset, (end - offset) | (mandatory ? MANDATORY_BIT : 0));
   return end;

@@ -67,6 +67,11 @@ export function writeHeader(target: Uint8Array, header: ControlHeader): void {
   writeUint16(target, NR_OFFSET, header.nr);
 }
 
+/** Length of an encoded message, or of a datagram that decodeHeader has accepted. */
+export function readLength(octets: Uint8Array): number {
+  return readUint16(octets, 2);
+}
+
 /** Nr of an encoded message: what it acknowledged when it was built. */
 export function readNr(octets: Uint8Array): number {
   return readUint16(octets, NR_OFFSET);

@@ -1,6 +1,6 @@
 import type { AvpDefinition } from "./definition.ts";
 import { avpsOf, MESSAGE_NAMES, MESSAGES, type MessageName } from "./messages.ts";
-import { AVPS, type AvpName, avpKey } from "./registry.ts";
+import { AVPS, type AvpName, avpKey, findAvp } from "./registry.ts";
 
 /** An AVP at its place in a message. */
 export interface Slot {
@@ -8,6 +8,8 @@ export interface Slot {
   /** Its place in the order of sending: the required AVPs come first. */
   readonly order: number;
   readonly definition: AvpDefinition;
+  /** Whether it is of RFC 2661: one that cannot be used is kept and not judged, as everywhere. */
+  readonly legacy: boolean;
 }
 
 /** A message's row of MESSAGES, prepared once for the interpreters. */
@@ -22,10 +24,15 @@ export interface MessagePlan {
 
 function planOf(name: MessageName): MessagePlan {
   const { type, mandatory, requires } = MESSAGES[name];
-  const slots = avpsOf(name).map((avpName, order) => ({ name: avpName, order, definition: AVPS[avpName] }));
+  const slots = avpsOf(name).map((avpName, order) => slotOf(avpName, order));
   const slotByName = new Map(slots.map((slot) => [slot.name, slot]));
   const slotByKey = new Map(slots.map((slot) => [avpKey(slot.definition.vendorId, slot.definition.type), slot]));
   return { name, type, mandatory, requires, slotByName, slotByKey };
+}
+
+function slotOf(name: AvpName, order: number): Slot {
+  const definition = AVPS[name];
+  return { name, order, definition, legacy: findAvp(definition.vendorId, definition.type)?.origin === "rfc2661" };
 }
 
 const PLANS = MESSAGE_NAMES.map(planOf);

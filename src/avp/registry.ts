@@ -1,11 +1,14 @@
 import { CISCO_AVPS } from "./cisco-avps.ts";
 import type { AvpDefinition, RepeatableAvp, SingleAvp } from "./definition.ts";
 import { EXTENSION_AVPS } from "./extension-avps.ts";
-import { RFC2661_AVPS } from "./rfc2661-avps.ts";
+import { CHALLENGE_AVPS, RFC2661_AVPS } from "./rfc2661-avps.ts";
 import { RFC3931_AVPS } from "./rfc3931-avps.ts";
 
+/** The AVPs of version 3. */
+const VERSION_3_AVPS = { ...RFC3931_AVPS, ...EXTENSION_AVPS } as const;
+
 /** Every IETF AVP that this LCCE understands by value. Its table files are the only place an attribute number is written. */
-export const AVPS = { ...RFC3931_AVPS, ...EXTENSION_AVPS } as const;
+export const AVPS = { ...VERSION_3_AVPS, ...CHALLENGE_AVPS } as const;
 
 export type AvpName = keyof typeof AVPS;
 
@@ -21,7 +24,7 @@ export type AvpValue<N extends AvpName> =
 export type RegisteredAvp =
   /** Decoded by value, in the messages that MESSAGES lists. */
   | { readonly origin: "ietf"; readonly name: AvpName; readonly definition: AvpDefinition }
-  /** Recognised and kept, never judged. */
+  /** Recognised and kept, never judged; a Challenge and its Response in some messages by value. */
   | { readonly origin: "rfc2661" | "cisco"; readonly name: string; readonly definition: AvpDefinition };
 
 /** What an AVP is known by: attribute types count within a vendor (RFC 3931 5.1). */
@@ -30,8 +33,11 @@ export function avpKey(vendorId: number, type: number): number {
 }
 
 function* register(): Generator<RegisteredAvp> {
-  for (const name of Object.keys(AVPS) as AvpName[]) yield { origin: "ietf", name, definition: AVPS[name] };
-  for (const [name, definition] of Object.entries(RFC2661_AVPS)) yield { origin: "rfc2661", name, definition };
+  for (const name of Object.keys(VERSION_3_AVPS) as (keyof typeof VERSION_3_AVPS)[]) {
+    yield { origin: "ietf", name, definition: VERSION_3_AVPS[name] };
+  }
+  for (const [name, definition] of Object.entries({ ...CHALLENGE_AVPS, ...RFC2661_AVPS }))
+    yield { origin: "rfc2661", name, definition };
   for (const [name, definition] of Object.entries(CISCO_AVPS)) yield { origin: "cisco", name, definition };
 }
 

@@ -10,6 +10,15 @@ const unhidden = { mandatory: true, hideable: false, section: SECTION };
 const optional = { mandatory: false, hideable: true, section: SECTION };
 
 /**
+ * The two AVPs of RFC 2661 that still mean something, to peers that authenticate with CHAP instead of RFC 3931's digests
+ * (RFC 2661 5.1.1). They are read and written by value where MESSAGES lists them, and elsewhere as good as those below.
+ */
+export const CHALLENGE_AVPS = {
+  challenge: avp(11, octetsOf(1), required),
+  challengeResponse: avp(13, octetsOf(16, 16), required),
+} as const;
+
+/**
  * AVPs of RFC 2661 (L2TPv2) that RFC 3931 does not take over. They are recognised, so that the M bit that peers set on
  * them tears nothing down (RFC 3931 4.7.3), and none of them means anything in a version 3 message.
  */
@@ -19,7 +28,6 @@ export const RFC2661_AVPS = {
   bearerCapabilities: avp(4, uint32, required),
   firmwareRevision: avp(6, uint16, optional),
   assignedTunnelId: avp(9, uint16, required),
-  challenge: avp(11, octetsOf(1), required),
   q931CauseCode: avp(
     12,
     recordWithTail(
@@ -31,7 +39,6 @@ export const RFC2661_AVPS = {
     ),
     unhidden,
   ),
-  challengeResponse: avp(13, octetsOf(16, 16), required),
   assignedSessionId: avp(14, uint16, required),
   minimumBps: avp(16, uint32, required),
   maximumBps: avp(17, uint32, required),

@@ -114,6 +114,8 @@ const VALUES: { readonly [N in AvpName]: Arbitrary<AvpValue<N>> } = {
   pseudowireSwitchingPoint: octets(0, 1017),
   sbfdDiscriminators: fc.array(uint32, { minLength: 1, maxLength: 254 }),
   ecnCapability: present,
+  challenge: octets(1, 1017),
+  challengeResponse: octets(16, 16),
 };
 
 /** One value of an AVP, also where it is repeatable. */
