@@ -3,7 +3,7 @@ import { describeAvp, titleOf } from "../avp/describe.ts";
 import type { AvpValues } from "../avp/messages.ts";
 import type { AvpName } from "../avp/registry.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
-import { because, CDN, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
+import { because, CDN, ERROR, generalError, printable, type Result, STOPCCN } from "./result-codes.ts";
 
 /** IANA "L2TPv3 Pseudowire Types": Ethernet (RFC 4719). */
 export const ETHERNET_PSEUDOWIRE = 5;
@@ -71,7 +71,10 @@ export function unwillingness({ role }: TunnelConfiguration, closed: Result | un
 /** Whether the peer that answers is the one that was meant (RFC 3931 3.3). */
 export function identityFlaw({ peerHostname, peerRouterId }: TunnelConfiguration, avps: AvpValues): Result | undefined {
   if (peerHostname !== undefined && peerHostname !== avps.hostName) {
-    return because(STOPCCN.notAuthorized, `host name ${peerHostname} expected, found ${avps.hostName}`);
+    return because(
+      STOPCCN.notAuthorized,
+      `host name ${peerHostname} expected, found ${printable(avps.hostName ?? "")}`,
+    );
   }
   if (peerRouterId === undefined || peerRouterId === avps.routerId) return undefined;
   return because(STOPCCN.notAuthorized, `Router ID ${peerRouterId} expected, found ${avps.routerId}`);

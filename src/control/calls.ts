@@ -112,6 +112,7 @@ function winOrLoseTie(session: Session, connection: ControlConnection, avps: Avp
     session.loseTie(connection, turn);
     return true;
   }
+  if (outcome === "won") session.winTie(connection, turn);
   refuseCall(connection, avps, { result: CDN.lostTie }, turn);
   // Equal, or none at all: both calls end and are placed again later (RFC 3931 5.4.4).
   if (outcome !== "won")

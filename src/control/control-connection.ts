@@ -46,6 +46,8 @@ export interface ControlConnectionState {
   /** Whose socket carries our messages: our own id, a successor's id, or 0 for the listener's. */
   socket: number;
   readonly tieBreaker: Uint8Array | undefined;
+  /** The peer's SCCRQ as it came: its retransmissions are told from a new one by it. `undefined`: we sent the SCCRQ. */
+  readonly request: Uint8Array | undefined;
   /** The interval of the configuration less up to a tenth, so that many connections do not beat as one. */
   readonly helloIntervalMs: number;
   peerHostname: string;
@@ -63,7 +65,13 @@ export interface ControlConnectionState {
 
 export type ConnectionOrigin = Pick<
   ControlConnectionState,
-  "localControlConnectionId" | "remoteControlConnectionId" | "initiator" | "remote" | "listener" | "tieBreaker"
+  | "localControlConnectionId"
+  | "remoteControlConnectionId"
+  | "initiator"
+  | "remote"
+  | "listener"
+  | "tieBreaker"
+  | "request"
 >;
 
 /** One control connection: its machine, its reliable channel, its timers, its way to the peer. Knows no sessions. */

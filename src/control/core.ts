@@ -107,7 +107,7 @@ export interface Core {
   expire(now: Instant): readonly Effect[];
   /** When `expire` has to be called next; `undefined`: not before another input. */
   nextDeadline(): Instant | undefined;
-  /** True when no control connection is left, lingering ones included. */
+  /** True when no control connection waits for its peer; lingering ones only answer what comes. */
   idle(): boolean;
   view(): LcceView;
 }

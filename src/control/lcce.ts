@@ -7,7 +7,7 @@ import type { Core, Effect, Endpoint, Entropy, Input, Instant } from "./core.ts"
 import { sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
 import { Registry } from "./registry.ts";
-import { because, CDN, STOPCCN } from "./result-codes.ts";
+import { because, CDN, printable, STOPCCN } from "./result-codes.ts";
 import type { Session } from "./session.ts";
 import { TimerTable } from "./timer-table.ts";
 import { type SavedTunnel, Tunnel } from "./tunnel.ts";
@@ -17,9 +17,6 @@ import { viewOf } from "./view-of.ts";
 
 /** Strangers get at most this many StopCCN a second: nobody's flood is to be reflected. */
 const REFUSALS_PER_SECOND = 10;
-
-/** Header and Message Type of a datagram that met an error of ours; what follows may be a cookie. */
-const LOGGED_OCTETS = 20;
 
 type Of<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 
@@ -41,6 +38,8 @@ export class Lcce implements Core {
   readonly #tunnels = new Map<string, Tunnel>();
   #serialNumber = 0;
   #refusals = { second: 0, count: 0 };
+  /** The daemon ends: nothing is opened any more. */
+  #ending = false;
 
   /** `saved`: what an earlier process knew; it goes on from there with the same configuration. */
   constructor(configuration: LcceConfiguration, entropy: Entropy, now: Instant, saved?: LcceState) {
@@ -87,7 +86,7 @@ export class Lcce implements Core {
   expire(now: Instant): readonly Effect[] {
     return this.#take(now, (turn) => {
       for (let timer = this.#timers.takeDue(now); timer !== undefined; timer = this.#timers.takeDue(now)) {
-        this.#fire(timer, turn);
+        this.#guard(turn, () => this.#fire(timer, turn));
       }
     });
   }
@@ -118,6 +117,7 @@ export class Lcce implements Core {
         this.#serialNumber = (this.#serialNumber + 1) >>> 0;
         return this.#serialNumber;
       },
+      mayRefuse: () => this.#mayRefuse(now, turn),
     };
     act(turn);
     for (const connection of turn.touched) connection.flush(turn);
@@ -158,12 +158,13 @@ export class Lcce implements Core {
         this.#connections.get(input.localControlConnectionId)?.activity(input.receivedPackets, turn);
         return;
       case "open":
-        this.#open(input, turn);
+        if (!this.#ending) this.#open(input, turn);
         return;
       case "close":
         this.#close(input, turn);
         return;
       case "shutdown":
+        this.#ending = true;
         for (const tunnel of this.#tunnels.values()) tunnel.close({ result: STOPCCN.shuttingDown }, turn);
         return;
     }
@@ -176,7 +177,7 @@ export class Lcce implements Core {
   }
 
   #receiveDatagram(input: Of<"datagram">, turn: Turn): void {
-    const { from, to, octets } = input;
+    const { from, octets } = input;
     let decoded: DecodedMessage;
     try {
       decoded = decodeMessage(octets);
@@ -189,7 +190,7 @@ export class Lcce implements Core {
     const id = decoded.header.controlConnectionId;
     const connection = id === 0 ? this.#findByPeer(decoded, from) : this.#connections.get(id);
     if (connection !== undefined) this.#receiveOn(connection, decoded, input, turn);
-    else if (id === 0 && messageName(decoded) === "SCCRQ") this.#receiveSccrq(decoded, from, to, turn);
+    else if (id === 0 && messageName(decoded) === "SCCRQ") this.#receiveSccrq(decoded, input, turn);
     else turn.log("debug", "unknown-control-connection", `datagram for control connection ${id}`, sender(from));
   }
 
@@ -215,37 +216,44 @@ export class Lcce implements Core {
     }
     const tunnel = this.#tunnels.get(state.tunnel);
     if (tunnel === undefined) return;
+    const sound = this.#guard(turn, () => tunnel.receive(connection, decoded, from, turn));
+    if (!sound) tunnel.refused(connection, "internal error", turn);
+  }
+
+  /** A wall: an error of ours ends one connection, or one timer, and nothing else. Returns whether all was well. */
+  #guard(turn: Turn, act: () => void): boolean {
     try {
-      tunnel.receive(connection, decoded, from, turn);
+      act();
+      return true;
     } catch (error) {
-      // A wall: an error of ours ends this connection and no other.
-      turn.log("error", "internal-error", String(error instanceof Error ? error.stack : error), {
-        tunnel: state.tunnel,
-        details: { header: hex(input.octets.subarray(0, LOGGED_OCTETS)) },
-      });
-      tunnel.abort(connection, turn);
+      turn.log("error", "internal-error", String(error instanceof Error ? error.stack : error), {});
+      return false;
     }
   }
 
-  #receiveSccrq(decoded: DecodedMessage, from: Endpoint, to: Endpoint, turn: Turn): void {
+  #receiveSccrq(decoded: DecodedMessage, { from, to, octets }: Of<"datagram">, turn: Turn): void {
     const tunnel = this.#tunnelFor(decoded, from, to);
     if (tunnel !== undefined) {
-      tunnel.receiveSccrq(decoded, from, to, turn);
+      tunnel.receiveSccrq(decoded, octets, from, to, turn);
       return;
     }
+    if (!turn.mayRefuse()) return;
     turn.log("warn", "unknown-peer", "SCCRQ from a peer that no tunnel names", {
-      details: { peer: `${from.address}:${from.port}`, host_name: avpsOf(decoded).hostName ?? "" },
+      details: { peer: `${from.address}:${from.port}`, host_name: printable(avpsOf(decoded).hostName ?? "") },
     });
-    if (!this.#mayRefuse(turn.now)) return;
     const cause = because(STOPCCN.notAuthorized, "no tunnel is configured for this peer");
-    const octets = refusal(avpsOf(decoded).assignedControlConnectionId ?? 0, cause);
-    turn.emit({ type: "reply", from: to, to: from, octets });
+    const answer = refusal(avpsOf(decoded).assignedControlConnectionId ?? 0, cause);
+    turn.emit({ type: "reply", from: to, to: from, octets: answer });
   }
 
-  #mayRefuse(now: Instant): boolean {
+  #mayRefuse(now: Instant, turn: Turn): boolean {
     const second = Math.floor(now / 1_000);
     if (second !== this.#refusals.second) this.#refusals = { second, count: 0 };
     this.#refusals.count += 1;
+    if (this.#refusals.count === REFUSALS_PER_SECOND + 1) {
+      const message = `more than ${REFUSALS_PER_SECOND} SCCRQs to refuse within a second: the rest is dropped in silence`;
+      turn.log("warn", "too-many-refusals", message, {});
+    }
     return this.#refusals.count <= REFUSALS_PER_SECOND;
   }
 
@@ -357,8 +365,4 @@ function scoreOf(selectors: readonly (readonly [configured: unknown, agrees: boo
 
 function sender(from: Endpoint) {
   return { details: { from: `${from.address}:${from.port}` } };
-}
-
-function hex(octets: Uint8Array): string {
-  return Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
 }

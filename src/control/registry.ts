@@ -3,6 +3,9 @@ import type { Entropy, Instant } from "./core.ts";
 /** How long a released id stays unused, so that stray packets of its last owner meet nobody. Two minutes. */
 const REST_MS = 120_000;
 
+/** Resting ids that are remembered; of 2^32 random ones the others do not come again that soon either. */
+const MOST_RESTING = 4_096;
+
 /** Assigns random, unique, non-zero 32-bit ids to their owners (RFC 3931 5.4.3, 5.4.4, 8.2) and finds these by id. */
 export class Registry<Owner> {
   readonly #owners = new Map<number, Owner>();
@@ -42,7 +45,7 @@ export class Registry<Owner> {
 
   #forget(now: Instant): void {
     for (const [id, since] of this.#released) {
-      if (now - since < REST_MS) return;
+      if (now - since < REST_MS && this.#released.size <= MOST_RESTING) return;
       this.#released.delete(id);
     }
   }

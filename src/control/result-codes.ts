@@ -114,6 +114,11 @@ const ERROR_TEXTS: Readonly<Record<number, string>> = {
   9: "try another LCCE, as directed",
 };
 
+/** A peer's text without what would steer a terminal or break a line. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?");
+}
+
 /** One sentence part: `"an unknown AVP had its M bit set (result 2, error 8): vendor 0 attribute 77"`. */
 export function describeResult(message: "StopCCN" | "CDN", result: Result | undefined): string {
   if (result === undefined) return "no result code given";
@@ -122,6 +127,6 @@ export function describeResult(message: "StopCCN" | "CDN", result: Result | unde
   const meaning =
     (error === undefined ? undefined : ERROR_TEXTS[error]) ?? texts[result.result] ?? "unknown result code";
   const numbers = error === undefined ? `result ${result.result}` : `result ${result.result}, error ${error}`;
-  const words = result.message === undefined || result.message === "" ? "" : `: ${result.message}`;
+  const words = result.message === undefined || result.message === "" ? "" : `: ${printable(result.message)}`;
   return `${meaning} (${numbers})${words}`;
 }

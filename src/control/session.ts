@@ -137,27 +137,35 @@ export class Session {
   /** ICRP to our call. `flaw`: what is wrong with its form. */
   receiveIcrp(avps: AvpValues, flaw: Result | undefined, connection: ControlConnection, turn: Turn): void {
     if (this.state.role === "recipient") {
+      this.#blame(OUT_OF_TURN, turn);
       this.#stepRecipient({ type: "rx.ICRP" }, OUT_OF_TURN, connection, turn);
       return;
     }
     // Whatever is wrong with it: what we say from now on names the peer's session (RFC 3931 5.4.4).
     if (this.state.remoteSessionId === 0) this.#takeRemoteId(avps.localSessionId ?? 0);
-    if (flaw !== undefined || this.state.state !== "wait-reply" || this.state.preparing !== undefined) {
-      this.#stepSender({ type: "rx.ICRP", verdict: "unacceptable" }, flaw ?? OUT_OF_TURN, connection, turn);
-    } else {
-      const framing = framingOf(avps);
-      if ("flaw" in framing) {
-        this.#stepSender({ type: "rx.ICRP", verdict: "unacceptable" }, framing.flaw, connection, turn);
-      } else this.#prepare("ICRP", avps, connection, turn);
+    const problem = flaw ?? this.#icrpFlaw(avps);
+    if (problem === undefined) {
+      this.#prepare("ICRP", avps, connection, turn);
+      return;
     }
+    this.#blame(problem, turn);
+    this.#stepSender({ type: "rx.ICRP", verdict: "unacceptable" }, problem, connection, turn);
+  }
+
+  #icrpFlaw(avps: AvpValues): Result | undefined {
+    if (this.state.state !== "wait-reply" || this.state.preparing !== undefined) return OUT_OF_TURN;
+    const framing = framingOf(avps);
+    return "flaw" in framing ? framing.flaw : undefined;
   }
 
   receiveIccn(avps: AvpValues, flaw: Result | undefined, connection: ControlConnection, turn: Turn): void {
     if (this.state.role === "sender") {
+      this.#blame(OUT_OF_TURN, turn);
       this.#stepSender({ type: "rx.ICCN" }, OUT_OF_TURN, connection, turn);
       return;
     }
     const problem = flaw ?? this.#iccnFlaw(avps);
+    if (problem !== undefined) this.#blame(problem, turn);
     if (problem === undefined && avps.circuitStatus !== undefined) this.state.remoteCircuitStatus = avps.circuitStatus;
     const verdict = problem === undefined ? "acceptable" : "unacceptable";
     this.#stepRecipient({ type: "rx.ICCN", verdict }, problem ?? OUT_OF_TURN, connection, turn);
@@ -165,6 +173,7 @@ export class Session {
 
   /** The sublayer may be named again in the ICCN; the datapath was made with what the ICRQ said. */
   #iccnFlaw(avps: AvpValues): Result | undefined {
+    if (this.state.state !== "wait-connect") return OUT_OF_TURN;
     if (avps.l2SpecificSublayer === undefined && avps.dataSequencing === undefined) return undefined;
     const framing = framingOf(avps);
     if ("flaw" in framing) return framing.flaw;
@@ -175,9 +184,15 @@ export class Session {
 
   /** A second ICRQ for a call that exists (RFC 3931 7.3.2). */
   receiveRepeatedIcrq(connection: ControlConnection, turn: Turn): void {
+    this.#blame(OUT_OF_TURN, turn);
     if (this.state.role === "sender") {
       this.#stepSender({ type: "rx.ICRQ", verdict: "unacceptable" }, OUT_OF_TURN, connection, turn);
     } else this.#stepRecipient({ type: "rx.ICRQ", verdict: "unacceptable" }, OUT_OF_TURN, connection, turn);
+  }
+
+  /** Our call won the tie: the peer's is refused by whoever received it. */
+  winTie(connection: ControlConnection, turn: Turn): void {
+    this.#stepSender({ type: "rx.ICRQ", verdict: "tie-won" }, undefined, connection, turn);
   }
 
   /** Our call lost the tie: it vanishes without a word, and the peer's is answered (RFC 3931 5.4.4). */
@@ -194,6 +209,7 @@ export class Session {
 
   /** A message for this session that cannot be processed (RFC 3931 5.2, 7.1). */
   receiveInvalid(flaw: Result, connection: ControlConnection, turn: Turn): void {
+    this.#blame(flaw, turn);
     if (this.state.role === "sender") this.#stepSender({ type: "rx.invalid" }, flaw, connection, turn);
     else this.#stepRecipient({ type: "rx.invalid" }, flaw, connection, turn);
   }
@@ -224,9 +240,10 @@ export class Session {
     else this.#stepSender({ type: "rx.ICRP", verdict }, cause, connection, turn);
   }
 
-  /** Ends the call with a CDN. `reason` is remembered unless empty. */
+  /** Ends the call with a CDN. `reason`: a sentence, remembered as the last error. */
   close(cause: Result, reason: string, connection: ControlConnection, turn: Turn): void {
-    if (reason !== "") this.#fail(reason, turn);
+    if (this.state.closed) this.#noteClosed(reason, turn);
+    else this.#fail(reason, turn);
     this.#retry.stop(turn);
     if (!this.busy) return;
     if (this.state.role === "sender") this.#stepSender({ type: "local.close" }, cause, connection, turn);
@@ -385,7 +402,6 @@ export class Session {
     turn.timers.stop(this.#setupKey);
     this.#enter("idle", turn);
     this.#takeRemoteId(0);
-    const placedCall = state.role === "sender";
     Object.assign(state, {
       localSessionId: 0,
       localCookie: NO_OCTETS,
@@ -394,7 +410,8 @@ export class Session {
       inDatapath: false,
       remoteCircuitStatus: 0,
     });
-    if (placedCall && connection !== undefined && !state.closed) this.#retry.later(turn);
+    // Whoever calls on this connection calls again, even if this call was the peer's.
+    if (connection !== undefined && this.callsOn(connection) && !state.closed) this.#retry.later(turn);
     if (connection === undefined) state.localControlConnectionId = 0;
   }
 
@@ -403,9 +420,18 @@ export class Session {
     turn.log("warn", "session-failed", reason, this.#context);
   }
 
-  #sayCdn(cause: Result, connection: ControlConnection, turn: Turn): void {
-    if (this.state.lastError === "" && cause !== OUT_OF_TURN) this.state.lastError = describeResult("CDN", cause);
+  #noteClosed(reason: string, turn: Turn): void {
+    this.state.lastError = reason;
+    turn.log("info", "session-closed", reason, this.#context);
+  }
+
+  /** What is wrong with the peer's message, and so the reason of the CDN that follows. */
+  #blame(cause: Result, turn: Turn): void {
     if (cause === OUT_OF_TURN) this.#fail("the peer sent a message that does not fit the session's state", turn);
+    else this.#fail(`CDN sent: ${describeResult("CDN", cause)}`, turn);
+  }
+
+  #sayCdn(cause: Result, connection: ControlConnection, turn: Turn): void {
     const { localSessionId, remoteSessionId } = this.state;
     connection.send({ name: "CDN", resultCode: cause, localSessionId, remoteSessionId }, turn);
   }

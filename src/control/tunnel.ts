@@ -7,17 +7,15 @@ import type { TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection, takeOverSockets } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
 import { sameEndpoint } from "./endpoint.ts";
+import { excessHalfOpen, isRetransmission } from "./half-open.ts";
 import { opening, refusal, stopCcn } from "./handshake.ts";
 import { PeerLookup } from "./peer-lookup.ts";
-import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
+import { because, describeResult, ERROR, generalError, printable, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import type { SessionState } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
 import { initialState, type TunnelState } from "./tunnel-state.ts";
 import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
-
-/** Connections that a peer may hold open without having finished the handshake. The oldest goes first. */
-const MAX_HALF_OPEN = 4;
 
 const REPLACED = "replaced by a new control connection";
 
@@ -76,9 +74,9 @@ export class Tunnel {
   }
 
   peerUnresolved(reason: string, turn: Turn): void {
-    this.#fail(`the peer's name cannot be resolved: ${reason}`, turn);
+    if (this.live(turn) === undefined) this.#fail(`the peer's name cannot be resolved: ${reason}`, turn);
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.minMs, turn);
-    else this.#attemptLater(turn);
+    else if (this.live(turn) === undefined) this.#attemptLater(turn);
   }
 
   #openConnection(turn: Turn): void {
@@ -91,6 +89,7 @@ export class Tunnel {
         remote: { address: state.address, port: configuration.peerPort },
         listener: undefined,
         tieBreaker: configuration.role === "both" ? turn.entropy.octets(TIE_BREAKER_LENGTH) : undefined,
+        request: undefined,
       },
       turn,
     );
@@ -123,7 +122,9 @@ export class Tunnel {
   }
 
   /** An SCCRQ whose sender this tunnel names. `to` is the socket that took it. */
-  receiveSccrq(decoded: DecodedMessage, from: Endpoint, to: Endpoint, turn: Turn): void {
+  receiveSccrq(decoded: DecodedMessage, octets: Uint8Array, from: Endpoint, to: Endpoint, turn: Turn): void {
+    // The first message of a connection, whatever else it is (RFC 3931 4.2).
+    if (decoded.header.ns !== 0) return;
     const avps = avpsOf(decoded);
     const remoteControlConnectionId = avps.assignedControlConnectionId ?? 0;
     // A retransmission carries CCID 0 too: it is known by its sender and the id that this one assigned.
@@ -131,7 +132,8 @@ export class Tunnel {
       ({ state }) =>
         !state.initiator &&
         state.remoteControlConnectionId === remoteControlConnectionId &&
-        sameEndpoint(state.remote, from),
+        sameEndpoint(state.remote, from) &&
+        isRetransmission(octets, state),
     );
     if (known !== undefined) {
       known.receive(decoded, turn);
@@ -140,7 +142,7 @@ export class Tunnel {
     const flaw = formFlaw(decoded) ?? unwillingness(this.configuration, this.state.closed);
     if (flaw !== undefined) this.#refuse(remoteControlConnectionId, flaw, from, to, turn);
     else if (this.#settleTie(avps.tieBreaker, remoteControlConnectionId, from, to, turn)) {
-      this.#answer(decoded, remoteControlConnectionId, from, to, turn);
+      this.#answer(decoded, octets, remoteControlConnectionId, from, to, turn);
     }
   }
 
@@ -175,10 +177,19 @@ export class Tunnel {
     }
   }
 
-  #answer(decoded: DecodedMessage, remoteControlConnectionId: number, from: Endpoint, to: Endpoint, turn: Turn): void {
-    this.#limitHalfOpen(turn);
+  #answer(
+    decoded: DecodedMessage,
+    octets: Uint8Array,
+    remoteControlConnectionId: number,
+    from: Endpoint,
+    to: Endpoint,
+    turn: Turn,
+  ): void {
+    const excess = excessHalfOpen(this.connections(turn), from, turn.entropy);
+    if (excess !== undefined) this.#drop(excess, turn);
+    const request = octets.slice();
     const connection = this.#createConnection(
-      { remoteControlConnectionId, initiator: false, remote: from, listener: to, tieBreaker: undefined },
+      { remoteControlConnectionId, initiator: false, remote: from, listener: to, tieBreaker: undefined, request },
       turn,
     );
     if (this.live(turn) === undefined) {
@@ -191,14 +202,8 @@ export class Tunnel {
     this.#step(connection, { type: "rx.SCCRQ", verdict: "acceptable" }, undefined, turn);
   }
 
-  #limitHalfOpen(turn: Turn): void {
-    const halfOpen = this.connections(turn).filter(
-      ({ state }) => state.life === "open" && state.state === "wait-ctl-conn",
-    );
-    if (halfOpen.length >= MAX_HALF_OPEN) this.#drop(halfOpen[0] as ControlConnection, turn);
-  }
-
   #refuse(remoteControlConnectionId: number, cause: Result, from: Endpoint, to: Endpoint, turn: Turn): void {
+    if (!turn.mayRefuse()) return;
     turn.log("warn", "sccrq-refused", `SCCRQ refused: ${describeResult("StopCCN", cause)}`, {
       tunnel: this.state.name,
       details: { peer: `${from.address}:${from.port}` },
@@ -209,7 +214,7 @@ export class Tunnel {
   #learnPeer(connection: ControlConnection, decoded: DecodedMessage): void {
     const avps = avpsOf(decoded);
     const { state } = connection;
-    state.peerHostname = avps.hostName ?? "";
+    state.peerHostname = printable(avps.hostName ?? "");
     state.peerRouterId = avps.routerId;
     state.peerPseudowireTypes = avps.pseudowireCapabilitiesList ?? [];
     if (avps.receiveWindowSize !== undefined) connection.setPeerWindow(avps.receiveWindowSize);
@@ -435,11 +440,6 @@ export class Tunnel {
   /** The datapath's tunnel cannot be made. */
   refused(connection: ControlConnection, reason: string, turn: Turn): void {
     this.#step(connection, { type: "local.close" }, generalError(ERROR.noResources, reason), turn);
-  }
-
-  /** Something went wrong inside: this connection ends, the others go on. */
-  abort(connection: ControlConnection, turn: Turn): void {
-    this.refused(connection, "internal error", turn);
   }
 
   /** An administrator's open. */

@@ -32,6 +32,8 @@ export interface Turn {
   log(level: LogEffect["level"], event: string, message: string, context: LogContext): void;
   /** Serial Number AVP of the next call: increases from call to call (RFC 3931 5.4.4). */
   nextSerialNumber(): number;
+  /** Whether one more SCCRQ may be refused aloud this second: nobody's flood is to be reflected, or to fill the log. */
+  mayRefuse(): boolean;
 }
 
 export interface LogContext {

@@ -31,6 +31,7 @@ async function show(request: ShowRequest, { core, datapath, version }: Administe
 }
 
 function openOrClose({ command, tunnel, session }: OpenCloseRequest, { site, shell }: Administered): AdminReply {
+  if (shell.stopping) return { ok: false, error: "the daemon is stopping" };
   const configured = site.tunnels.find(({ name }) => name === tunnel);
   if (configured === undefined) return unknown("tunnel", tunnel, site.tunnels);
   const found = session === undefined || configured.sessions.some(({ name }) => name === session);

@@ -12,7 +12,7 @@ export interface Log {
 }
 
 /** Whatever is called so never leaves the process, wherever it stands in an entry. */
-const SECRETS = ["secret", "cookie", "nonce", "details.secret", "details.cookie", "details.nonce"];
+const SECRETS = ["secret", "cookie", "nonce"];
 
 /** JSON lines on standard output; readable ones where that is a terminal. The only place that meets pino. */
 export async function openLog(level: SiteLogLevel): Promise<Log> {

@@ -24,6 +24,8 @@ export class Shell {
   readonly #log: Log;
   readonly #inbox: Input[] = [];
   #taking = false;
+  #closed = false;
+  #stopping = false;
   #timer: NodeJS.Timeout | undefined;
   /** The deadline that the timer is set for. */
   #timerAt: Instant = Number.POSITIVE_INFINITY;
@@ -44,19 +46,27 @@ export class Shell {
 
   /** Everything that happens comes through here, one after the other. */
   accept(input: Input): void {
+    if (input.type === "shutdown") this.#stopping = true;
+    if (this.#closed) return;
     this.#inbox.push(input);
     this.#work();
   }
 
+  /** It has been told to end, and waits for the peers. */
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
   /** Datagrams that wait in the sockets are taken together: one acknowledgement serves them all. */
   #acceptSoon(input: Input): void {
+    if (this.#closed) return;
     this.#inbox.push(input);
     if (this.#inbox.length === 1) setImmediate(() => this.#work());
   }
 
   /** Takes what has happened, then performs what is due by now. */
   #work(): void {
-    if (this.#taking) return;
+    if (this.#taking || this.#closed) return;
     this.#taking = true;
     for (let next = this.#inbox.shift(); next !== undefined || this.#isDue(); next = this.#inbox.shift()) {
       const input = next;
@@ -79,20 +89,30 @@ export class Shell {
     });
   }
 
+  /** Nothing is taken any more. */
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     this.transport.closeAll();
   }
 
   #settle(step: (now: Instant) => readonly Effect[]): void {
+    let effects: readonly Effect[] = [];
+    this.#guard(() => {
+      effects = step(monotonicNow());
+    });
+    for (const effect of effects) this.#guard(() => this.#perform(effect));
+    if (this.#core.idle()) this.#settled();
+  }
+
+  /** A wall: one bad turn, or one effect that fails, does not end the daemon or take others with it. */
+  #guard(act: () => void): void {
     try {
-      for (const effect of step(monotonicNow())) this.#perform(effect);
+      act();
     } catch (error) {
-      // A wall: one bad turn does not end the daemon.
       const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#log.write({ level: "error", event: "internal-error", message });
     }
-    if (this.#core.idle()) this.#settled();
   }
 
   /** A timer that comes too early only looks at the deadline again: few inputs have to touch it. */
@@ -177,18 +197,22 @@ export class Shell {
 
   async #createTunnel({ localControlConnectionId, remoteControlConnectionId }: Of<"create-tunnel">): Promise<void> {
     const { transport } = this;
-    const fd = this.#datapath.readsSocket
-      ? transport.handOver(localControlConnectionId)
-      : transport.descriptor(localControlConnectionId);
-    if (fd === undefined) return;
-    const onControlDatagram = transport.receiverFor(localControlConnectionId);
     try {
+      const fd = this.#datapath.readsSocket
+        ? transport.handOver(localControlConnectionId)
+        : transport.descriptor(localControlConnectionId);
+      if (fd === undefined) return;
+      const onControlDatagram = transport.receiverFor(localControlConnectionId);
       await this.#datapath.createTunnel({ localControlConnectionId, remoteControlConnectionId, fd, onControlDatagram });
       this.accept({ type: "tunnel-created", localControlConnectionId });
     } catch (error) {
-      transport.takeBack(localControlConnectionId);
+      this.#takeBack(localControlConnectionId);
       this.accept({ type: "tunnel-refused", localControlConnectionId, reason: reasonOf(error) });
     }
+  }
+
+  #takeBack(localControlConnectionId: number): void {
+    this.#guard(() => this.transport.takeBack(localControlConnectionId));
   }
 
   async #deleteTunnel(localControlConnectionId: number): Promise<void> {
@@ -198,7 +222,7 @@ export class Shell {
       this.#datapathTrouble(error);
     }
     // The connection lingers: its peer's retransmissions still want an answer.
-    this.transport.takeBack(localControlConnectionId);
+    this.#takeBack(localControlConnectionId);
   }
 
   async #createSession({ session }: Of<"create-session">): Promise<void> {

@@ -5,6 +5,7 @@ import { errnoName } from "../kernel/kernel-error.ts";
 import * as libc from "../kernel/libc.ts";
 import {
   connectSocket,
+  decodeSocketAddress,
   encodeSocketAddress,
   localAddress,
   openConnectionSocket,
@@ -16,6 +17,10 @@ const LONGEST_DATAGRAM = 65_535;
 
 /** Datagrams looked at when a socket is closed, far above what a window lets a peer send. */
 const MOST_WAITING = 1_024;
+
+/** Where a waiting datagram and its sender's address are read to; whoever takes them copies. */
+const drained = Buffer.alloc(LONGEST_DATAGRAM);
+const drainedFrom = Buffer.alloc(16);
 
 /** A control datagram, `to` the local address and port of the socket that took it. */
 export type Receiver = (octets: Uint8Array, from: Endpoint, to: Endpoint) => void;
@@ -59,16 +64,27 @@ export class UdpTransport {
   open(localControlConnectionId: number, local: Endpoint, remote: Endpoint | undefined): void {
     const fd = openConnectionSocket({ local });
     const bound = { ...local, port: localAddress(fd).port };
-    const reader = this.#reader(libc.dup(fd), bound);
-    this.#connections.set(localControlConnectionId, { fd, local: bound, remote: undefined, reader });
-    if (remote !== undefined) this.connect(localControlConnectionId, remote);
+    const socket: ConnectionSocket = { fd, local: bound, remote: undefined, reader: undefined };
+    this.#connections.set(localControlConnectionId, socket);
+    try {
+      socket.reader = this.#reader(libc.dup(fd), bound);
+      if (remote !== undefined) this.connect(localControlConnectionId, remote);
+    } catch (error) {
+      this.close(localControlConnectionId);
+      throw error;
+    }
   }
 
-  /** Throws KernelError. */
+  /** Throws KernelError; the socket is closed then. */
   connect(localControlConnectionId: number, remote: Endpoint): void {
     const socket = this.#connections.get(localControlConnectionId);
     if (socket === undefined) return;
-    connectSocket(socket.fd, remote);
+    try {
+      connectSocket(socket.fd, remote);
+    } catch (error) {
+      this.close(localControlConnectionId);
+      throw error;
+    }
     socket.remote = remote;
   }
 
@@ -81,14 +97,16 @@ export class UdpTransport {
     libc.close(socket.fd);
   }
 
-  /** What waits in a connected socket may be for its successor: a peer that opens anew sends from the same port. */
-  #drain({ fd, remote, local }: ConnectionSocket): void {
-    if (remote === undefined) return;
+  /**
+   * What waits in a socket may be for others: a peer that opens anew sends to the old connection's socket, and before it
+   * is connected a socket takes whatever comes to its port.
+   */
+  #drain({ fd, local }: ConnectionSocket): void {
     for (let left = MOST_WAITING; left > 0; left--) {
-      const octets = Buffer.alloc(LONGEST_DATAGRAM);
-      const length = libc.recv(fd, octets, octets.length, libc.MSG_DONTWAIT);
+      const length = libc.recvfrom(fd, drained, drained.length, libc.MSG_DONTWAIT, drainedFrom);
       if (length === -constants.errno.EAGAIN) return;
-      if (length > 0 && isControl(octets.subarray(0, length))) this.#receive(octets.subarray(0, length), remote, local);
+      const octets = drained.subarray(0, Math.max(0, length));
+      if (isControl(octets)) this.#receive(octets.slice(), decodeSocketAddress(drainedFrom), local);
     }
   }
 
@@ -101,9 +119,12 @@ export class UdpTransport {
   handOver(localControlConnectionId: number): number | undefined {
     const socket = this.#connections.get(localControlConnectionId);
     if (socket === undefined) return undefined;
+    const fd = libc.dup(socket.fd);
+    // Before the datapath reads, who takes everything for the peer's: what came before the socket was connected is not.
+    this.#drain(socket);
     socket.reader?.close();
     socket.reader = undefined;
-    return libc.dup(socket.fd);
+    return fd;
   }
 
   /** Where datagrams go that the datapath reads from this connection's socket, even when the socket is closed by then. */
@@ -155,7 +176,10 @@ export class UdpTransport {
     // Addresses are numbers here: nothing is to be looked up.
     const reader = createSocket({ type: "udp4", lookup: (host, _options, found) => found(null, host, 4) });
     reader.on("message", (octets: Buffer, from: RemoteInfo) => {
-      if (isControl(octets)) this.#receive(octets, { address: from.address, port: from.port }, local);
+      // Port 0 cannot be answered.
+      if (isControl(octets) && from.port !== 0) {
+        this.#receive(octets, { address: from.address, port: from.port }, local);
+      }
     });
     reader.on("error", (error) => this.#trouble(error, local));
     reader.bind({ fd });

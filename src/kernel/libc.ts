@@ -33,6 +33,9 @@ const functions = {
   writeAt: libc.func("write", "long", ["int", "intptr_t", "size_t"]),
   send: libc.func("long send(int fd, void *octets, size_t length, int flags)"),
   recv: libc.func("long recv(int fd, void *octets, size_t length, int flags)"),
+  recvfrom: libc.func(
+    "long recvfrom(int fd, void *octets, size_t length, int flags, void *address, void *addressLength)",
+  ),
   sendto: libc.func("long sendto(int fd, void *octets, size_t length, int flags, void *address, uint addressLength)"),
   recvmmsg: libc.func("int recvmmsg(int fd, void *messages, uint count, int flags, void *timeout)"),
   sendmmsg: libc.func("int sendmmsg(int fd, void *messages, uint count, int flags)"),
@@ -189,6 +192,13 @@ export function send(fd: number, octets: Uint8Array, length: number, flags: numb
 
 export function recv(fd: number, octets: Uint8Array, length: number, flags: number): number {
   return counted(functions.recv(fd, octets, length, flags));
+}
+
+/** `address` receives the sender's raw socket address. */
+export function recvfrom(fd: number, octets: Uint8Array, length: number, flags: number, address: Uint8Array): number {
+  const addressLength = Buffer.alloc(4);
+  addressLength.writeUInt32LE(address.length);
+  return counted(functions.recvfrom(fd, octets, length, flags, address, addressLength));
 }
 
 export function sendto(fd: number, octets: Uint8Array, length: number, flags: number, address: Uint8Array): number {

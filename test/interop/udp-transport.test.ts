@@ -74,3 +74,22 @@ test("an unreachable peer costs an error, not the datagram after it", async () =
   const [octets, from] = (await once(peer, "message")) as [Buffer, { port: number }];
   expect([octets[9], from.port]).toEqual([2, port]);
 });
+
+test("a socket that cannot be connected is closed, and its error names the address", () => {
+  const nowhere = { address: "255.255.255.255", port: 1701 };
+  expect(() => transport.open(1, { address: HOST, port: 0 }, nowhere)).toThrow("255.255.255.255:1701");
+  expect(transport.descriptor(1)).toBeUndefined();
+});
+
+test("a stranger's datagram that came before the socket was connected is not taken for the peer's", async () => {
+  transport.open(1, { address: HOST, port: 0 }, undefined);
+  const port = await portOfConnection(1);
+  const stranger = createSocket("udp4");
+  stranger.bind(0, HOST);
+  await once(stranger, "listening");
+  await new Promise<void>((resolve) => stranger.send(control(9), port, HOST, () => resolve()));
+  transport.connect(1, remote);
+  transport.handOver(1);
+  expect(received).toEqual([{ ns: 9, from: { address: HOST, port: stranger.address().port } }]);
+  stranger.close();
+});
