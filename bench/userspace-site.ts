@@ -15,7 +15,10 @@ const LARGEST_FRAME = 65_536;
 /** struct sockaddr_ll, as far as bind reads it. */
 const LINK_ADDRESS_OCTETS = 20;
 
-const datapath = new UserspaceDatapath({ onTrouble: (error) => tell({ event: "trouble", message: error.message }) });
+const datapath = new UserspaceDatapath({
+  sessionLost: (id, reason) => tell({ event: "trouble", message: `session ${id}: ${reason}` }),
+  tunnelLost: (id, reason) => tell({ event: "trouble", message: `tunnel ${id}: ${reason}` }),
+});
 /** The daemon's own descriptors of the sockets, by control connection. */
 const sockets = new Map<number, number>();
 const captures = new Map<string, number>();

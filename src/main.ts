@@ -32,11 +32,13 @@ async function perform(command: Command, terminal: Terminal): Promise<number> {
 }
 
 async function runDaemon(configPath: string, terminal: Terminal): Promise<number> {
+  const { listenForStopSignals } = await import("./daemon/stop-signals.ts");
+  const signals = listenForStopSignals();
   const { loadOrExplain } = await import("./cli/load-or-explain.ts");
   const site = loadOrExplain(configPath, terminal);
   if (site === undefined) return EXIT.wrongUsage;
   const { run } = await import("./daemon/run.ts");
-  return run({ site, configPath });
+  return run({ site, configPath, signals });
 }
 
 async function main(argv: readonly string[], terminal: Terminal): Promise<number> {

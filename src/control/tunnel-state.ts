@@ -2,6 +2,7 @@ import type { TunnelConfiguration } from "./configuration.ts";
 import type { Instant } from "./core.ts";
 import { isAddress } from "./endpoint.ts";
 import type { Result } from "./result-codes.ts";
+import type { SessionState } from "./session.ts";
 
 /** Plain data: what a tunnel remembers from one control connection to the next. */
 export interface TunnelState {
@@ -16,6 +17,12 @@ export interface TunnelState {
   closed: Result | undefined;
   since: Instant;
   lastError: string;
+}
+
+/** A tunnel's and its sessions' states, by name: what a restarted daemon goes on with. */
+export interface SavedTunnel {
+  readonly state: TunnelState;
+  readonly sessions: readonly SessionState[];
 }
 
 export function initialState({ name, peer }: TunnelConfiguration, now: Instant): TunnelState {

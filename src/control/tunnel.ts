@@ -12,18 +12,11 @@ import { opening, refusal, stopCcn } from "./handshake.ts";
 import { PeerLookup } from "./peer-lookup.ts";
 import { because, describeResult, ERROR, generalError, printable, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
-import type { SessionState } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
-import { initialState, type TunnelState } from "./tunnel-state.ts";
+import { initialState, type SavedTunnel, type TunnelState } from "./tunnel-state.ts";
 import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 
 const REPLACED = "replaced by a new control connection";
-
-/** A tunnel's and its sessions' states, by name: what a restarted daemon goes on with. */
-export interface SavedTunnel {
-  readonly state: TunnelState;
-  readonly sessions: readonly SessionState[];
-}
 
 /** One configured peer: opens and accepts its control connections, keeps at most one established, tries again. */
 export class Tunnel {
@@ -58,10 +51,16 @@ export class Tunnel {
     return this.state.live === 0 ? undefined : turn.connections.get(this.state.live);
   }
 
+  /** Established, or an attempt of ours is under way. A half-open connection of the peer's, or of a forger's, is neither. */
+  #occupied(turn: Turn): boolean {
+    const live = this.live(turn);
+    return live !== undefined && (live.established || live.state.initiator);
+  }
+
   /** Begins an attempt, unless one is under way or this end only answers. */
   attempt(turn: Turn): void {
     this.#retry.stop(turn);
-    if (this.state.closed !== undefined || this.live(turn) !== undefined) return;
+    if (this.state.closed !== undefined || this.#occupied(turn)) return;
     // A name is looked up for each attempt; a responder needs the address to know the peer by.
     if (this.#lookup.needed) this.#lookup.ask(turn);
     else if (this.configuration.role !== "responder") this.#openConnection(turn);
@@ -70,7 +69,7 @@ export class Tunnel {
   peerResolved(address: string, turn: Turn): void {
     this.state.address = address;
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.maxMs, turn);
-    else if (this.state.closed === undefined && this.live(turn) === undefined) this.#openConnection(turn);
+    else if (this.state.closed === undefined && !this.#occupied(turn)) this.#openConnection(turn);
   }
 
   peerUnresolved(reason: string, turn: Turn): void {
@@ -167,9 +166,9 @@ export class Tunnel {
         return false;
       case "lost":
         this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
-        this.#retry.stop(turn);
         return true;
       case "equal":
+        this.#fail("both ends drew the same tie breaker: is the peer this machine itself?", turn, own);
         this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
         return false;
       case "neither":
@@ -195,7 +194,6 @@ export class Tunnel {
     if (this.live(turn) === undefined) {
       this.state.live = connection.id;
       this.state.since = turn.now;
-      this.#retry.stop(turn);
     }
     this.#learnPeer(connection, decoded);
     connection.receive(decoded, turn);

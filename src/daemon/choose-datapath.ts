@@ -1,12 +1,12 @@
 import type { DatapathChoice } from "../config/site.ts";
-import type { Datapath } from "../kernel/datapath.ts";
+import type { Datapath, DatapathEvents } from "../kernel/datapath.ts";
 import type { Log } from "./log.ts";
 
 /**
  * The datapath of the configuration; for "auto" the kernel's, or where the kernel has no L2TP the one in user space,
  * with one warning. Throws an `Error` that says what is missing.
  */
-export async function chooseDatapath(choice: DatapathChoice, log: Log): Promise<Datapath> {
+export async function chooseDatapath(choice: DatapathChoice, log: Log, events: DatapathEvents): Promise<Datapath> {
   switch (choice) {
     case "none": {
       const { NoneDatapath } = await import("../kernel/none-datapath.ts");
@@ -14,22 +14,22 @@ export async function chooseDatapath(choice: DatapathChoice, log: Log): Promise<
     }
     case "kernel": {
       const reason = await kernelFlaw();
-      if (reason === undefined) return openKernel();
+      if (reason === undefined) return openKernel(events);
       throw new Error(`datapath "kernel" cannot be used: ${reason}`);
     }
     case "userspace": {
       const reason = await userspaceFlaw();
-      if (reason === undefined) return openUserspace(log);
+      if (reason === undefined) return openUserspace(events);
       throw new Error(`datapath "userspace" cannot be used: ${reason}`);
     }
     case "auto":
-      return chooseByItself(log);
+      return chooseByItself(log, events);
   }
 }
 
-async function chooseByItself(log: Log): Promise<Datapath> {
+async function chooseByItself(log: Log, events: DatapathEvents): Promise<Datapath> {
   const kernel = await kernelFlaw();
-  if (kernel === undefined) return openKernel();
+  if (kernel === undefined) return openKernel(events);
   const userspace = await userspaceFlaw();
   if (userspace !== undefined) {
     throw new Error(`no datapath can be used. The kernel's: ${kernel}. In user space: ${userspace}`);
@@ -39,7 +39,7 @@ async function chooseByItself(log: Log): Promise<Datapath> {
     event: "datapath-fallback",
     message: `the kernel's L2TP cannot be used, frames go through user space, which is slower: ${kernel}`,
   });
-  return openUserspace(log);
+  return openUserspace(events);
 }
 
 async function kernelFlaw(): Promise<string | undefined> {
@@ -54,13 +54,12 @@ async function userspaceFlaw(): Promise<string | undefined> {
   return probe.available ? undefined : probe.reason;
 }
 
-async function openKernel(): Promise<Datapath> {
+async function openKernel(events: DatapathEvents): Promise<Datapath> {
   const { KernelDatapath } = await import("../kernel/kernel-datapath.ts");
-  return new KernelDatapath();
+  return new KernelDatapath(events);
 }
 
-async function openUserspace(log: Log): Promise<Datapath> {
+async function openUserspace(events: DatapathEvents): Promise<Datapath> {
   const { UserspaceDatapath } = await import("../kernel/userspace-datapath.ts");
-  const onTrouble = (error: Error) => log.write({ level: "error", event: "datapath-error", message: error.message });
-  return new UserspaceDatapath({ onTrouble });
+  return new UserspaceDatapath(events);
 }

@@ -81,6 +81,12 @@ export class Shell {
     return deadline !== undefined && deadline <= monotonicNow();
   }
 
+  /** The datapath has lost the tunnel and reads its socket no longer. */
+  tunnelLost(localControlConnectionId: number, reason: string): void {
+    this.#takeBack(localControlConnectionId);
+    this.accept({ type: "tunnel-refused", localControlConnectionId, reason });
+  }
+
   /** Resolves when no control connection waits for anything any more. */
   idle(): Promise<void> {
     return new Promise((resolve) => {

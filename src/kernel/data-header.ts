@@ -19,6 +19,7 @@ const L2_SUBLAYER_OCTETS = 4;
 const CONTROL_BIT = 0x80;
 const VERSION_MASK = 0x0f;
 const VERSION = 3;
+const CONTROL_HEADER_OCTETS = 12;
 
 /** What stands behind the Session ID is agreed per session and per direction. */
 export interface DataHeaderLayout {
@@ -47,15 +48,23 @@ export function encodeDataHeader(remoteSessionId: number, layout: DataHeaderLayo
 }
 
 /**
- * Control message, version 3 data, or neither (a runt, or L2TPv2 data). The T bit alone makes a control message: whoever
- * takes it looks at its version. Ver is judged before anything else of a data header, the other bits are ignored on
- * receipt, because bits 1, 4, 6 and 7 mean something in version 2 only. RFC 3931 4.1.2.1
+ * Control message (T bit), data, or neither: a runt, or L2TPv2. Ver is judged before anything else of a header, the other
+ * bits are ignored on receipt, because bits 1, 4, 6 and 7 mean something in version 2 only. RFC 3931 3.2.1, 4.1.2.1
  */
 export function datagramKind(octets: Uint8Array, start: number, end: number): DatagramKind {
   if (end - start < 2) return "neither";
-  if (((octets[start] as number) & CONTROL_BIT) !== 0) return "control";
   if (((octets[start + 1] as number) & VERSION_MASK) !== VERSION) return "neither";
-  return end - start < FIXED_OCTETS ? "neither" : "data";
+  const kind = ((octets[start] as number) & CONTROL_BIT) === 0 ? "data" : "control";
+  return end - start < (kind === "data" ? FIXED_OCTETS : CONTROL_HEADER_OCTETS) ? "neither" : kind;
+}
+
+/**
+ * The octets that a control message says it has, at least its header's and at most those there are. Needed only where the
+ * end of the datagram is not known. RFC 3931 3.2.1
+ */
+export function controlLength(octets: Uint8Array, start: number, end: number): number {
+  const length = ((octets[start + 2] as number) << 8) + (octets[start + 3] as number);
+  return Math.min(Math.max(length, CONTROL_HEADER_OCTETS), end - start);
 }
 
 /** The Session ID of a datagram that `datagramKind` called "data"; 0 is never a session's. */

@@ -5,7 +5,7 @@ export interface TunnelRequest {
   /** The connected UDP socket of the control connection. */
   readonly fd: number;
   /**
-   * Called with each control datagram (T bit set) by datapaths that read the socket themselves from now on (see
+   * Called with each control datagram (T bit set, Ver 3, at least 12 octets) by datapaths that read the socket themselves from now on (see
    * `Datapath.readsSocket`); others never call it.
    */
   readonly onControlDatagram: (octets: Uint8Array) => void;
@@ -44,13 +44,31 @@ export interface SessionCounters {
   readonly sendErrors: number;
 }
 
+/** What a datapath tells without having been asked. Nothing of it is told while or after it closes. */
+export interface DatapathEvents {
+  /**
+   * The device of a session is gone, or its thread is: it carries nothing any more. The session stays known until
+   * `deleteSession` or the end of its tunnel; only then can it be made anew.
+   */
+  sessionLost(localSessionId: number, reason: string): void;
+  /**
+   * The thread that carried the tunnel died: the tunnel is gone with all its sessions, of which nothing is told one by
+   * one. Nobody reads its socket any more where the datapath did. The next `createTunnel` starts a new thread.
+   */
+  tunnelLost(localControlConnectionId: number, reason: string): void;
+}
+
 /**
  * Where frames flow. Requests are carried out in the order of the calls; every rejection is a `KernelError`.
  * Deleting what does not exist is no error.
  */
 export interface Datapath {
   readonly name: "kernel" | "userspace" | "none";
-  /** True: from `createTunnel` on the datapath alone reads the socket and hands control datagrams over. */
+  /**
+   * True: from `createTunnel` on the datapath alone reads the socket and hands control datagrams over, until `deleteTunnel`
+   * resolves. Who reads it in between, through another descriptor, may find several datagrams in one piece (UDP_GRO) and
+   * has to read with `waitingControlMessages`.
+   */
   readonly readsSocket: boolean;
   /** Starts the thread that the first tunnel would otherwise wait for. */
   prepare(): void;

@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { admit, type Backlog } from "./control-inbox.ts";
 import { type DataHeaderLayout, datagramKind, encodeDataHeader, frameStart, readSessionId } from "./data-header.ts";
 import { ReceiveBatch, SendBatch, type SendTarget } from "./datagram-batch.ts";
 import type { SessionCounters } from "./datapath.ts";
@@ -45,10 +46,10 @@ export interface ForwardedSession {
 }
 
 export interface ForwarderEvents {
-  /** The octets are the callee's to keep. */
+  /** Its tunnel's backlog counts it already. The octets are the callee's to keep. */
   controlDatagram(localControlConnectionId: number, octets: Uint8Array): void;
   /** Somebody removed the device under the session. */
-  deviceLost(interfaceName: string): void;
+  deviceLost(localSessionId: number): void;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -56,15 +57,17 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 class Tunnel implements Source, SendTarget {
   readonly localControlConnectionId: number;
   readonly fd: number;
+  readonly backlog: Backlog;
   /** By local Session ID as a signed 32-bit integer, which needs no box on the heap to be looked up. */
   readonly sessions = new Map<number, Session>();
   readonly pump: () => void;
   longestSegment = 0xffff;
   discarded = 0;
 
-  constructor(localControlConnectionId: number, fd: number, pump: (tunnel: Tunnel) => void) {
+  constructor(localControlConnectionId: number, fd: number, backlog: Backlog, pump: (tunnel: Tunnel) => void) {
     this.localControlConnectionId = localControlConnectionId;
     this.fd = fd;
+    this.backlog = backlog;
     this.pump = () => pump(this);
   }
 }
@@ -151,8 +154,8 @@ export class Forwarder {
     return this.#tunnels.get(localControlConnectionId)?.fd;
   }
 
-  addTunnel(localControlConnectionId: number, fd: number): void {
-    const tunnel = new Tunnel(localControlConnectionId, fd, this.#pumpSocket);
+  addTunnel(localControlConnectionId: number, fd: number, backlog: Backlog): void {
+    const tunnel = new Tunnel(localControlConnectionId, fd, backlog, this.#pumpSocket);
     this.watch(tunnel);
     this.#tunnels.set(localControlConnectionId, tunnel);
   }
@@ -201,7 +204,7 @@ export class Forwarder {
       );
   }
 
-  /** Datagrams that belonged to no session: unknown Session ID, wrong version, runts. */
+  /** Datagrams that nobody took: unknown Session ID, wrong version, runts, more control messages than are handled. */
   discarded(localControlConnectionId: number | undefined): number {
     let sum = 0;
     for (const tunnel of this.#tunnels.values()) {
@@ -226,7 +229,7 @@ export class Forwarder {
   #accept(tunnel: Tunnel, start: number, end: number): void {
     const { octets } = this.#received;
     const kind = datagramKind(octets, start, end);
-    if (kind === "control") {
+    if (kind === "control" && admit(tunnel.backlog)) {
       this.#events.controlDatagram(tunnel.localControlConnectionId, octets.slice(start, end));
       return;
     }
@@ -288,6 +291,6 @@ export class Forwarder {
 
   #loseDevice(session: Session): void {
     this.#ignore(session);
-    this.#events.deviceLost(session.description.interfaceName);
+    this.#events.deviceLost(session.description.localSessionId);
   }
 }

@@ -29,7 +29,9 @@ export class ForwardingThread {
   /** `fail` is called once, should the thread end without having been asked to. */
   constructor(hear: (event: WorkerEvent) => void, fail: (error: KernelError) => void) {
     const workerData: WorkerSetup = { eventFd: this.#eventFd, stop: this.#stop };
-    this.#worker = new Worker(new URL("./userspace-worker.js", import.meta.url), { workerData });
+    // Without tracking: it opens devices whose descriptors become ours, and must not close them when it ends.
+    const options = { workerData, trackUnmanagedFds: false };
+    this.#worker = new Worker(new URL("./userspace-worker.js", import.meta.url), options);
     this.#worker.on("message", (message: WorkerMessage) => {
       if (message.type === "answer") this.#settle(message);
       else hear(message);

@@ -11,14 +11,14 @@ export interface MadeSession {
 
 /**
  * What this daemon has in the kernel, and what it deleted a short while ago. The kernel lets the devices of a deleted
- * tunnel go one by one in the background, and until then refuses to make one of the same name or id: that refusal
- * passes, others do not.
+ * tunnel go one by one in the background, and until then refuses to make one of the same name: that refusal passes,
+ * others do not. Ids are random and rest for minutes, so only names come back.
  */
 export class Inventory {
   readonly #now: () => number;
   readonly #tunnels = new Map<number, Set<number>>();
   readonly #sessions = new Map<number, MadeSession>();
-  /** When what was deleted is gone at the latest, in the order of deletion. */
+  /** By interface name: when the deleted device is gone at the latest, in the order of deletion. */
   readonly #goneAt = new Map<string, number>();
   #lastDepartureAt = 0;
 
@@ -60,7 +60,6 @@ export class Inventory {
     this.#lastDepartureAt = Math.max(this.#lastDepartureAt, this.#now()) + sessions.length * DEVICE_DEPARTURE_MS;
     for (const { localSessionId } of sessions) this.removeSession(localSessionId);
     this.#tunnels.delete(localControlConnectionId);
-    this.#leave(`tunnel ${localControlConnectionId}`);
   }
 
   removeSession(localSessionId: number): void {
@@ -68,36 +67,27 @@ export class Inventory {
     if (session === undefined) return;
     this.#sessions.delete(localSessionId);
     this.#tunnels.get(session.localControlConnectionId)?.delete(localSessionId);
-    this.#leave(`session ${localSessionId}`);
-    this.#leave(`interface ${session.interfaceName}`);
+    this.markLeaving(session.interfaceName);
   }
 
-  isTunnelLeaving(localControlConnectionId: number): boolean {
-    return this.#isLeaving(`tunnel ${localControlConnectionId}`);
-  }
-
-  /** True where a thing of this id or of this name left a short while ago. */
-  isSessionLeaving({ localSessionId, interfaceName }: MadeSession): boolean {
-    return this.#isLeaving(`session ${localSessionId}`) || this.#isLeaving(`interface ${interfaceName}`);
+  /** True where a device of this name left a short while ago. */
+  isLeaving(interfaceName: string): boolean {
+    const goneAt = this.#goneAt.get(interfaceName);
+    return goneAt !== undefined && goneAt > this.#now();
   }
 
   leavingInterfaces(): string[] {
-    const prefix = "interface ";
-    return [...this.#goneAt.keys()].flatMap((key) => (key.startsWith(prefix) ? [key.slice(prefix.length)] : []));
+    return [...this.#goneAt.keys()];
   }
 
-  #leave(key: string): void {
+  /** A device that was deleted is on its way out. */
+  markLeaving(interfaceName: string): void {
     const now = this.#now();
     for (const [old, goneAt] of this.#goneAt) {
       if (goneAt > now) break;
       this.#goneAt.delete(old);
     }
-    this.#goneAt.delete(key);
-    this.#goneAt.set(key, Math.max(this.#lastDepartureAt, now) + PATIENCE_MS);
-  }
-
-  #isLeaving(key: string): boolean {
-    const goneAt = this.#goneAt.get(key);
-    return goneAt !== undefined && goneAt > this.#now();
+    this.#goneAt.delete(interfaceName);
+    this.#goneAt.set(interfaceName, Math.max(this.#lastDepartureAt, now) + PATIENCE_MS);
   }
 }

@@ -1,11 +1,13 @@
-import type { Datapath, SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
+import type { Datapath, DatapathEvents, SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
+import { Inventory } from "./inventory.ts";
 import { KernelError } from "./kernel-error.ts";
 import { type KernelThread, type KernelThreadEvents, startKernelThread } from "./kernel-thread.ts";
-import { dup } from "./libc.ts";
+import { close, dup } from "./libc.ts";
 import type { Completion, Job, Operation } from "./operations.ts";
 import { tunnelRefusal } from "./refusals.ts";
 
 interface Pending {
+  readonly operation: Operation;
   resolve(completion: Completion): void;
   reject(error: KernelError): void;
 }
@@ -17,36 +19,52 @@ interface Pending {
 export class KernelDatapath implements Datapath {
   readonly name = "kernel";
   readonly readsSocket = false;
+  readonly #events: DatapathEvents;
   readonly #start: (events: KernelThreadEvents) => KernelThread;
   readonly #pending = new Map<number, Pending>();
+  /** What the thread is known to have made, for its successor should it die. */
+  #made = new Inventory(() => performance.now());
+  /** What a thread that died may have left in the kernel: the next one begins by removing it. */
+  #remnants: Operation[] = [];
   #thread: KernelThread | undefined;
   #threadEnded: Promise<void> = Promise.resolve();
-  #failure: KernelError | undefined;
+  #closed: KernelError | undefined;
   #outbox: Job[] = [];
   #serial = 0;
 
-  constructor(start: (events: KernelThreadEvents) => KernelThread = startKernelThread) {
+  constructor(events: DatapathEvents, start: (events: KernelThreadEvents) => KernelThread = startKernelThread) {
+    this.#events = events;
     this.#start = start;
   }
 
   /** Starts the thread, which otherwise the first tunnel has to wait for: some 50 ms. */
   prepare(): void {
-    if (this.#thread !== undefined || this.#failure !== undefined) return;
+    if (this.#thread !== undefined || this.#closed !== undefined) return;
     this.#threadEnded = new Promise((resolve) => {
+      // A thread that has failed has a successor, maybe, before it has ended.
+      let hasFailed = false;
+      const fail = (error: Error) => {
+        if (!hasFailed) this.#failed(error);
+        hasFailed = true;
+      };
       this.#thread = this.#start({
         completed: (completions) => this.#completed(completions),
-        failed: (error) => this.#failed(error),
+        failed: fail,
         ended: () => {
-          this.#failed(new Error("it has ended"));
+          fail(new Error("it has ended"));
           resolve();
         },
       });
     });
+    const remnants = this.#remnants;
+    this.#remnants = [];
+    // Should that fail the devices go with their sockets, at the latest.
+    for (const operation of remnants) this.#post(operation).catch(() => {});
   }
 
   async createTunnel(tunnel: TunnelRequest): Promise<void> {
     const { localControlConnectionId, remoteControlConnectionId } = tunnel;
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closed !== undefined) throw this.#closed;
     // The thread gets a descriptor of its own: ours may be closed, and its number in use again, before its turn comes.
     const fd = this.#duplicate(tunnel);
     await this.#ask({ type: "create-tunnel", localControlConnectionId, remoteControlConnectionId, fd });
@@ -74,10 +92,11 @@ export class KernelDatapath implements Datapath {
   }
 
   async close(): Promise<void> {
-    if (this.#thread !== undefined && this.#failure === undefined) {
+    const isNeeded = this.#thread !== undefined || this.#remnants.length > 0;
+    if (isNeeded && this.#closed === undefined) {
       const closed = this.#ask({ type: "close" });
-      this.#failure = new KernelError("the kernel datapath is closed", { errno: "ESHUTDOWN", command: "close" });
-      await closed;
+      this.#closed = new KernelError("the kernel datapath is closed", { errno: "ESHUTDOWN", command: "close" });
+      await closed.catch(() => {});
     }
     await this.#threadEnded;
   }
@@ -94,13 +113,17 @@ export class KernelDatapath implements Datapath {
   }
 
   #ask(operation: Operation): Promise<Completion> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
     this.prepare();
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return this.#post(operation);
+  }
+
+  #post(operation: Operation): Promise<Completion> {
     const job: Job = { serial: this.#serial++, operation };
     // What is asked while the datagrams of one turn of the event loop are worked on crosses to the thread together.
     if (this.#outbox.length === 0) setImmediate(() => this.#flush());
     this.#outbox.push(job);
-    return new Promise((resolve, reject) => this.#pending.set(job.serial, { resolve, reject }));
+    return new Promise((resolve, reject) => this.#pending.set(job.serial, { operation, resolve, reject }));
   }
 
   #flush(): void {
@@ -111,17 +134,57 @@ export class KernelDatapath implements Datapath {
   #completed(completions: readonly Completion[]): void {
     for (const completion of completions) {
       const pending = this.#pending.get(completion.serial);
+      if (pending === undefined) continue;
       this.#pending.delete(completion.serial);
       const { refusal } = completion;
-      if (refusal === undefined) pending?.resolve(completion);
-      else pending?.reject(new KernelError(refusal.message, refusal));
+      if (refusal === undefined) {
+        this.#note(pending.operation);
+        pending.resolve(completion);
+      } else {
+        pending.reject(new KernelError(refusal.message, refusal));
+      }
     }
   }
 
+  #note(operation: Operation): void {
+    if (operation.type === "create-tunnel") this.#made.addTunnel(operation.localControlConnectionId);
+    else if (operation.type === "delete-tunnel") this.#made.removeTunnel(operation.localControlConnectionId);
+    else if (operation.type === "create-session") this.#made.addSession(operation.session);
+    else if (operation.type === "delete-session") this.#made.removeSession(operation.localSessionId);
+  }
+
+  /** The thread is dead. The kernel still has what it made, but nobody would ever remove it. */
   #failed(cause: Error): void {
     const message = `the thread that talks to the kernel failed: ${cause.message}`;
-    this.#failure ??= new KernelError(message, { errno: "EIO", command: "kernel-worker", cause });
-    for (const { reject } of this.#pending.values()) reject(this.#failure);
+    const failure = new KernelError(message, { errno: "EIO", command: "kernel-worker", cause });
+    const outstanding = [...this.#pending.values()];
+    const beingDeleted = outstanding.map(({ operation }) =>
+      operation.type === "delete-tunnel" ? operation.localControlConnectionId : undefined,
+    );
+    const lost = this.#made.tunnels().filter((local) => !beingDeleted.includes(local));
+    this.#keepRemnants(outstanding.map(({ operation }) => operation));
+    for (const { operation } of this.#outbox) if (operation.type === "create-tunnel") close(operation.fd);
+    this.#thread = undefined;
+    this.#outbox = [];
     this.#pending.clear();
+    for (const { reject } of outstanding) reject(failure);
+    if (this.#closed !== undefined) return;
+    for (const local of lost) this.#events.tunnelLost(local, message);
+  }
+
+  #keepRemnants(outstanding: readonly Operation[]): void {
+    this.#remnants = outstanding.filter(({ type }) => type === "remove-remnants");
+    const tunnels = this.#made.tunnels();
+    // Those that were being made may be in the kernel or not; their names are worth waiting for.
+    const begun = outstanding.flatMap((each) => (each.type === "create-session" ? [each.session] : []));
+    const sessions = [...this.#made.sessions(undefined), ...begun].map(
+      ({ localControlConnectionId, localSessionId, interfaceName }) => ({
+        localControlConnectionId,
+        localSessionId,
+        interfaceName,
+      }),
+    );
+    if (tunnels.length > 0) this.#remnants.push({ type: "remove-remnants", tunnels, sessions });
+    this.#made = new Inventory(() => performance.now());
   }
 }

@@ -34,7 +34,13 @@ export interface KernelCalls {
 /** `undefined`: done. */
 export type Outcome = Refusal | undefined;
 
-const NOT_ANSWERED = { errno: "EIO", extendedAck: "" } as const;
+interface Answer {
+  readonly errno: string;
+  readonly extendedAck: string;
+  readonly isUnknown?: true;
+}
+
+const NOT_ANSWERED: Answer = { errno: "EIO", extendedAck: "" };
 
 /** A managed tunnel over the socket `fd`, which must be connected. */
 export function createTunnel(calls: KernelCalls, local: number, remote: number, fd: number): Outcome {
@@ -49,7 +55,9 @@ export function createTunnel(calls: KernelCalls, local: number, remote: number, 
     fd,
   };
   const answer = only(calls.l2tp([{ command: "L2TP_CMD_TUNNEL_CREATE", attributes }]));
-  return answer.errno === "" ? undefined : tunnelRefusal(local, remote, answer);
+  if (answer.errno === "") return undefined;
+  const refusal = tunnelRefusal(local, remote, answer);
+  return answer.isUnknown === true ? withUndoing(refusal, deleteTunnel(calls, local)) : refusal;
 }
 
 /** The tunnel with all its sessions, whose devices go in the background. */
@@ -66,8 +74,15 @@ export function deleteSession(calls: KernelCalls, connectionId: number, sessionI
   return isGone(answer.errno) ? undefined : deletionRefusal(command, `session ${sessionId}`, answer);
 }
 
-/** Makes the devices, sets what is to be set on them, and leaves them down. What fails half-way is taken away again. */
-export function createSessions(calls: KernelCalls, sessions: readonly SessionRequest[]): Outcome[] {
+/**
+ * Makes the devices, sets what is to be set on them, and leaves them down. What fails half-way, or may have been made
+ * without our hearing of it, is taken away again; `withdrawn` is told, because its device may take a while to go.
+ */
+export function createSessions(
+  calls: KernelCalls,
+  sessions: readonly SessionRequest[],
+  withdrawn: (session: SessionRequest) => void = () => {},
+): Outcome[] {
   const refused = new Map<SessionRequest, Refusal>();
   for (const session of sessions) {
     const flaw = sessionFlaw(session);
@@ -77,17 +92,25 @@ export function createSessions(calls: KernelCalls, sessions: readonly SessionReq
   const answers = calls.l2tp(
     sound.map((session) => ({ command: "L2TP_CMD_SESSION_CREATE", attributes: sessionAttributes(session) })),
   );
+  const halfMade = new Map<SessionRequest, Refusal>();
   for (const [i, session] of sound.entries()) {
     const answer = answers[i] ?? NOT_ANSWERED;
     if (answer.errno === "") continue;
-    refused.set(session, sessionRefusal(session, answer, whatIsTaken(calls, session, answer.errno)));
+    const refusal = sessionRefusal(session, answer, whatIsTaken(calls, session, answer.errno));
+    (answer.isUnknown === true ? halfMade : refused).set(session, refusal);
   }
-  const made = sound.filter((session) => !refused.has(session));
-  for (const [session, refusal] of configureDevices(calls, made)) {
-    deleteSession(calls, session.localControlConnectionId, session.localSessionId);
-    refused.set(session, refusal);
+  const made = sound.filter((session) => !refused.has(session) && !halfMade.has(session));
+  for (const [session, refusal] of [...halfMade, ...configureDevices(calls, made)]) {
+    const undoing = deleteSession(calls, session.localControlConnectionId, session.localSessionId);
+    refused.set(session, withUndoing(refusal, undoing));
+    withdrawn(session);
   }
   return sessions.map((session) => refused.get(session));
+}
+
+/** A failure, and what became of taking away what it left. */
+function withUndoing(refusal: Refusal, undoing: Outcome): Refusal {
+  return undoing === undefined ? refusal : { ...refusal, message: `${refusal.message}; then: ${undoing.message}` };
 }
 
 /** The names are those of sessions that were made; `undefined` stands for one that was not. */
@@ -126,7 +149,7 @@ export function existingDevices(calls: KernelCalls, names: readonly string[]): s
   return names.filter((_, i) => answers[i]?.errno === "");
 }
 
-function only(answers: readonly (L2tpAnswer | LinkAnswer)[]): { readonly errno: string; readonly extendedAck: string } {
+function only(answers: readonly Answer[]): Answer {
   return answers[0] ?? NOT_ANSWERED;
 }
 

@@ -5,7 +5,6 @@ import {
   genericAttributes,
   genericPayload,
   type NetlinkRequest,
-  NLM_F_DUMP,
   nested,
   octets,
   text,
@@ -24,7 +23,6 @@ const L2TP_GENL_VERSION = 1;
 export const L2TP_COMMANDS = {
   L2TP_CMD_TUNNEL_CREATE: 1,
   L2TP_CMD_TUNNEL_DELETE: 2,
-  L2TP_CMD_TUNNEL_GET: 4,
   L2TP_CMD_SESSION_CREATE: 5,
   L2TP_CMD_SESSION_DELETE: 6,
   L2TP_CMD_SESSION_GET: 8,
@@ -72,8 +70,6 @@ export const L2_SUBLAYER_TYPES = { none: 0, default: 1 } as const;
 export interface L2tpCall {
   readonly command: L2tpCommand;
   readonly attributes: L2tpAttributes;
-  /** Every tunnel or every session: for the GET commands, without attributes. */
-  readonly dump?: boolean;
 }
 
 export interface L2tpAnswer {
@@ -82,6 +78,8 @@ export interface L2tpAnswer {
   readonly extendedAck: string;
   /** What GET commands bring. */
   readonly found: readonly L2tpAttributes[];
+  /** The call may have been carried out or not. */
+  readonly isUnknown?: true;
 }
 
 /** Sends the calls in their order; synchronous. `family` is what `resolveFamily` found. */
@@ -90,18 +88,17 @@ export function callL2tp(
   family: number,
   calls: readonly L2tpCall[],
 ): L2tpAnswer[] {
-  return exchange(calls.map((call) => encodeL2tpCall(family, call))).map(({ errno, extendedAck, messages }) => ({
-    errno,
-    extendedAck,
+  return exchange(calls.map((call) => encodeL2tpCall(family, call))).map(({ messages, ...answer }) => ({
+    ...answer,
     found: messages.map((message) => decodeAttributes(L2TP_ATTRIBUTES, genericAttributes(message))),
   }));
 }
 
-export function encodeL2tpCall(family: number, { command, attributes, dump }: L2tpCall): NetlinkRequest {
+export function encodeL2tpCall(family: number, { command, attributes }: L2tpCall): NetlinkRequest {
   const body = encodeAttributes(L2TP_ATTRIBUTES, attributes);
   return {
     type: family,
-    flags: dump === true ? NLM_F_DUMP : 0,
+    flags: 0,
     payload: genericPayload(L2TP_COMMANDS[command], L2TP_GENL_VERSION, body),
   };
 }

@@ -21,7 +21,6 @@ const functions = {
   fcntl: libc.func("int fcntl(int fd, int command, long argument)"),
   close: libc.func("int close(int fd)"),
   inet_pton: libc.func("int inet_pton(int family, const char *text, void *address)"),
-  setns: libc.func("int setns(int fd, int type)"),
   eventfd: libc.func("int eventfd(uint initial, int flags)"),
   epoll_create1: libc.func("int epoll_create1(int flags)"),
   epoll_ctl: libc.func("int epoll_ctl(int fd, int operation, int target, void *event)"),
@@ -61,7 +60,6 @@ export const POLLIN = 0x01;
 export const EPOLLIN = 0x01;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
-export const CLONE_NEWNET = 0x40000000;
 const F_DUPFD_CLOEXEC = 1030;
 
 function checked(command: keyof typeof functions, result: number): number {
@@ -142,11 +140,6 @@ export function close(fd: number): void {
 /** A second descriptor of the same open file, not inherited by child processes either. */
 export function dup(fd: number): number {
   return checked("fcntl", functions.fcntl(fd, F_DUPFD_CLOEXEC, 0));
-}
-
-/** Moves the calling thread into the namespace that `fd` (a file of /proc/PID/ns or /run/netns) stands for. */
-export function setns(fd: number, type: number): void {
-  checked("setns", functions.setns(fd, type));
 }
 
 export function eventfd(initial: number, flags: number): number {

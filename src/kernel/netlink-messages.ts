@@ -1,4 +1,4 @@
-import { Attributes, Flags, FlagsAck, FlagsGet, MessageType, Protocol } from "netlink/dist/constants.js";
+import { Attributes, Flags, FlagsAck, MessageType, Protocol } from "netlink/dist/constants.js";
 import {
   align,
   formatGenlHeader,
@@ -31,7 +31,6 @@ export const NETLINK_CAP_ACK = Attributes.CAP_ACK;
 export const NETLINK_EXT_ACK = Attributes.EXT_ACK;
 const NLM_F_REQUEST = Flags.REQUEST;
 export const NLM_F_ACK = Flags.ACK;
-export const NLM_F_DUMP = FlagsGet.DUMP;
 const NLA_F_NESTED = 0x8000;
 const NLMSGERR_ATTR_MSG = 1;
 const ATTRIBUTE_HEADER_LENGTH = 4;
@@ -204,9 +203,6 @@ export function parseReplies(datagram: Buffer): NetlinkReply[] {
     if (type === MessageType.ERROR) {
       const errno = Math.abs(parseError(data, flags).errno);
       replies.push({ kind: "end", sequence, errno, extendedAck: extendedAck(data, flags) });
-    } else if (type === MessageType.DONE) {
-      const errno = data.length >= 4 ? Math.abs(data.readInt32LE()) : 0;
-      replies.push({ kind: "end", sequence, errno, extendedAck: "" });
     } else if (type !== MessageType.NOOP) {
       replies.push({ kind: "message", sequence, octets: Buffer.from(data) });
     }

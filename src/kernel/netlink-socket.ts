@@ -8,7 +8,6 @@ import {
   type NetlinkReply,
   type NetlinkRequest,
   NLM_F_ACK,
-  NLM_F_DUMP,
   parseReplies,
 } from "./netlink-messages.ts";
 
@@ -20,11 +19,13 @@ export interface NetlinkAnswer {
   readonly extendedAck: string;
   /** The bodies of all messages that came back. */
   readonly messages: readonly Buffer[];
+  /** The socket failed before the answer came: the request may have been carried out or not. */
+  readonly isUnknown?: true;
 }
 
 /** Requests are sent this many at a time: their answers fit any receive buffer many times over. */
 export const MAX_IN_FLIGHT = 64;
-/** The kernel fills a dump's datagrams up to this. */
+/** Far above what the kernel says about one link or session. */
 const RECEIVE_OCTETS = 32 * 1024;
 const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -35,22 +36,24 @@ interface Exchange {
   errno: string;
   extendedAck: string;
   readonly messages: Buffer[];
+  isAnswered: boolean;
 }
 
 interface Batch {
   readonly exchanges: readonly Exchange[];
   readonly firstSequence: number;
-  isDone: boolean;
 }
 
 /** A synchronous netlink socket: the kernel works on a request inside `send`, so its answer is there when it returns. */
 export class NetlinkSocket {
   readonly #fd: number;
   readonly #received = Buffer.allocUnsafeSlow(RECEIVE_OCTETS);
+  readonly #recv: typeof libc.recv;
   #sequence = 1;
 
   /** `protocol`: NETLINK_GENERIC or NETLINK_ROUTE. Errors: KernelError. */
-  constructor(protocol: number) {
+  constructor(protocol: number, recv: typeof libc.recv = libc.recv) {
+    this.#recv = recv;
     this.#fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol);
     libc.setsockopt(this.#fd, libc.SOL_NETLINK, NETLINK_CAP_ACK, 1);
     libc.setsockopt(this.#fd, libc.SOL_NETLINK, NETLINK_EXT_ACK, 1);
@@ -63,21 +66,13 @@ export class NetlinkSocket {
 
   /**
    * Sends all requests, in their order, many in one system call, and returns an answer to each, in the same order. Where
-   * the socket itself fails, its error is the answer.
+   * the socket itself fails, its error is the answer to what was not answered yet.
    */
   exchange(requests: readonly NetlinkRequest[]): NetlinkAnswer[] {
     const answers: NetlinkAnswer[] = [];
-    let batch: NetlinkRequest[] = [];
-    for (const request of requests) {
-      const isDump = (request.flags & NLM_F_DUMP) === NLM_F_DUMP;
-      if (batch.length === MAX_IN_FLIGHT || isDump) {
-        answers.push(...this.#exchangeBatch(batch));
-        batch = [];
-      }
-      if (isDump) answers.push(...this.#exchangeBatch([request]));
-      else batch.push(request);
+    for (let first = 0; first < requests.length; first += MAX_IN_FLIGHT) {
+      answers.push(...this.#exchangeBatch(requests.slice(first, first + MAX_IN_FLIGHT)));
     }
-    answers.push(...this.#exchangeBatch(batch));
     return answers;
   }
 
@@ -86,25 +81,29 @@ export class NetlinkSocket {
   }
 
   #exchangeBatch(requests: readonly NetlinkRequest[]): NetlinkAnswer[] {
-    if (requests.length === 0) return [];
-    const exchanges = requests.map((): Exchange => ({ errno: "", extendedAck: "", messages: [] }));
-    // The kernel works in order and reports errors unasked: when the last request is acknowledged, all are done.
-    const last = requests.length - 1;
+    const exchanges = requests.map((): Exchange => ({ errno: "", extendedAck: "", messages: [], isAnswered: false }));
+    // Each is acknowledged, so that should receiving fail it is known which were carried out.
     const datagram = encodeRequests(
-      requests.map((request, i) => (i === last ? { ...request, flags: request.flags | NLM_F_ACK } : request)),
+      requests.map((request) => ({ ...request, flags: request.flags | NLM_F_ACK })),
       this.#sequence,
     );
-    const batch = { exchanges, firstSequence: this.#sequence, isDone: false };
+    const batch = { exchanges, firstSequence: this.#sequence };
     this.#sequence = (this.#sequence + requests.length) % MAX_SEQUENCE;
-    let result = libc.send(this.#fd, datagram, datagram.length, 0);
-    while (result >= 0 && !batch.isDone) result = this.#receive(batch);
-    if (result < 0) return exchanges.map((exchange) => ({ ...exchange, errno: errnoName(-result) }));
-    return exchanges;
+    const sent = libc.send(this.#fd, datagram, datagram.length, 0);
+    if (sent < 0) return exchanges.map(({ messages }) => ({ errno: errnoName(-sent), extendedAck: "", messages }));
+    let result = 0;
+    // The kernel works in order: the last answer is that to the last request.
+    while (result >= 0 && exchanges.at(-1)?.isAnswered === false) result = this.#receive(batch);
+    return exchanges.map(({ isAnswered, errno, extendedAck, messages }) =>
+      isAnswered
+        ? { errno, extendedAck, messages }
+        : { errno: errnoName(-result), extendedAck: "", messages, isUnknown: true },
+    );
   }
 
   /** 0, or a negative error number. */
   #receive(batch: Batch): number {
-    const length = libc.recv(this.#fd, this.#received, RECEIVE_OCTETS, libc.MSG_DONTWAIT | libc.MSG_TRUNC);
+    const length = this.#recv(this.#fd, this.#received, RECEIVE_OCTETS, libc.MSG_DONTWAIT | libc.MSG_TRUNC);
     if (length === -constants.errno.EINTR) return 0;
     if (length === -constants.errno.EAGAIN) return this.#awaitAnswer();
     if (length < 0) return length;
@@ -125,8 +124,7 @@ export class NetlinkSocket {
 
 /** What belongs to no request of this batch is a remnant of one that failed half-way. */
 function take(batch: Batch, reply: NetlinkReply): void {
-  const index = reply.sequence - batch.firstSequence;
-  const exchange = batch.exchanges[index];
+  const exchange = batch.exchanges[reply.sequence - batch.firstSequence];
   if (exchange === undefined) return;
   if (reply.kind === "message") {
     exchange.messages.push(reply.octets);
@@ -134,5 +132,5 @@ function take(batch: Batch, reply: NetlinkReply): void {
   }
   exchange.errno = reply.errno === 0 ? "" : errnoName(reply.errno);
   exchange.extendedAck = reply.extendedAck;
-  batch.isDone = index === batch.exchanges.length - 1;
+  exchange.isAnswered = true;
 }

@@ -53,8 +53,8 @@ const CLOSE_INTERVAL_MS = 20;
 /**
  * The order in which the kernel is asked. Operations are performed first come, first served, with three liberties:
  * neighbouring creations go to the kernel together; deletions of single sessions, which are slow, stand back behind the
- * creations that do not depend on them; and what fails because a thing that we deleted is not gone yet is tried again
- * while everything else goes on.
+ * creations that do not depend on them; and a session that fails because a device of its name, which we deleted, is not
+ * gone yet is tried again while everything else goes on.
  */
 export class OperationQueue {
   readonly #ports: OperationQueuePorts;
@@ -65,7 +65,6 @@ export class OperationQueue {
   #raises: Job<"raise-session">[] = [];
   readonly #deletions = new Map<number, Job<"delete-session">>();
   readonly #readings: Reading[] = [];
-  readonly #waitingTunnels = new Map<number, Job<"create-tunnel">>();
   readonly #waitingSessions = new Map<number, WaitingSession>();
   #retryAt = Number.POSITIVE_INFINITY;
   #closing: Closing | undefined;
@@ -132,6 +131,8 @@ export class OperationQueue {
         return this.#batchIsEmpty() && this.#admitDeletion({ serial, operation });
       case "delete-tunnel":
         return this.#batchIsEmpty() && this.#deleteTunnel({ serial, operation });
+      case "remove-remnants":
+        return this.#batchIsEmpty() && this.#removeRemnants({ serial, operation });
       case "close":
         return this.#batchIsEmpty() && this.#close({ serial, operation });
     }
@@ -148,12 +149,6 @@ export class OperationQueue {
     const refusal = this.#inventory.hasTunnel(local)
       ? tunnelRefusal(local, remote, { errno: "EEXIST", extendedAck: "" })
       : createTunnel(this.#ports.calls, local, remote, fd);
-    if (refusal?.errno === "EEXIST" && this.#inventory.isTunnelLeaving(local)) {
-      this.#waitingTunnels.set(local, job);
-      this.#retrySoon();
-      return true;
-    }
-    this.#waitingTunnels.delete(local);
     this.#ports.closeDescriptor(fd);
     if (refusal === undefined) this.#inventory.addTunnel(local);
     this.#complete(job, refusal);
@@ -162,7 +157,7 @@ export class OperationQueue {
 
   #deleteTunnel(job: Job<"delete-tunnel">): true {
     const { localControlConnectionId } = job.operation;
-    this.#cancelTunnel(localControlConnectionId);
+    this.#cancelSessions(localControlConnectionId);
     this.#complete(job, this.#removeTunnel(localControlConnectionId));
     return true;
   }
@@ -179,16 +174,21 @@ export class OperationQueue {
     return refusal;
   }
 
-  /** Gives up a tunnel that waits, and the sessions of the tunnel that wait. */
-  #cancelTunnel(localControlConnectionId: number): void {
-    const answer = { errno: "ECANCELED", extendedAck: "" };
-    const waiting = this.#waitingTunnels.get(localControlConnectionId);
-    if (waiting !== undefined) {
-      this.#waitingTunnels.delete(localControlConnectionId);
-      const { fd, remoteControlConnectionId } = waiting.operation;
-      this.#ports.closeDescriptor(fd);
-      this.#complete(waiting, tunnelRefusal(localControlConnectionId, remoteControlConnectionId, answer));
-    }
+  /** What a thread that died had left in the kernel goes; its names are free when the devices are gone. */
+  #removeRemnants(job: Job<"remove-remnants">): true {
+    const { tunnels, sessions } = job.operation;
+    for (const local of tunnels) this.#inventory.addTunnel(local);
+    for (const session of sessions) this.#inventory.addSession(session);
+    const outcomes = tunnels.map((local) => this.#removeTunnel(local));
+    this.#complete(
+      job,
+      outcomes.find((outcome) => outcome !== undefined),
+    );
+    return true;
+  }
+
+  /** Gives up the sessions of the tunnel that wait. */
+  #cancelSessions(localControlConnectionId: number): void {
     for (const [localSessionId, { job }] of this.#waitingSessions) {
       if (job.operation.session.localControlConnectionId === localControlConnectionId) this.#cancel(localSessionId);
     }
@@ -207,8 +207,9 @@ export class OperationQueue {
       return false;
     if (this.#isTaken(session.localSessionId)) {
       this.#complete(job, sessionRefusal(session, { errno: "EEXIST", extendedAck: "" }, "session"));
-    } else if (this.#waitingTunnels.has(session.localControlConnectionId)) this.#wait(job);
-    else this.#creations.push(job);
+    } else {
+      this.#creations.push(job);
+    }
     return true;
   }
 
@@ -217,10 +218,7 @@ export class OperationQueue {
     return this.#inventory.session(localSessionId) !== undefined || this.#waitingSessions.has(localSessionId);
   }
 
-  /** Where the kernel makes a second session of the same id, the deletion might find that one. */
-  #deletionInTheWay({ localSessionId, interfaceName }: SessionRequest): Job<"delete-session"> | undefined {
-    const same = this.#deletions.get(localSessionId);
-    if (same !== undefined) return same;
+  #deletionInTheWay({ interfaceName }: SessionRequest): Job<"delete-session"> | undefined {
     for (const [deletedId, deletion] of this.#deletions) {
       if (this.#inventory.session(deletedId)?.interfaceName === interfaceName) return deletion;
     }
@@ -238,7 +236,8 @@ export class OperationQueue {
 
   #createSessions(jobs: readonly Job<"create-session">[]): Outcome[] {
     const sessions = jobs.map(({ operation }) => operation.session);
-    const outcomes = createSessions(this.#ports.calls, sessions);
+    const withdrawn = ({ interfaceName }: SessionRequest) => this.#inventory.markLeaving(interfaceName);
+    const outcomes = createSessions(this.#ports.calls, sessions, withdrawn);
     for (const [i, session] of sessions.entries()) {
       if (outcomes[i] === undefined) this.#inventory.addSession(session);
     }
@@ -246,7 +245,9 @@ export class OperationQueue {
   }
 
   #mayPass({ errno, command }: Refusal, session: SessionRequest): boolean {
-    return errno === "EEXIST" && command === "L2TP_CMD_SESSION_CREATE" && this.#inventory.isSessionLeaving(session);
+    return (
+      errno === "EEXIST" && command === "L2TP_CMD_SESSION_CREATE" && this.#inventory.isLeaving(session.interfaceName)
+    );
   }
 
   #wait(job: Job<"create-session">): void {
@@ -277,17 +278,16 @@ export class OperationQueue {
 
   #retry(): void {
     this.#retryAt = Number.POSITIVE_INFINITY;
-    for (const job of [...this.#waitingTunnels.values()]) this.#createTunnel(job);
-    let goOn = true;
-    while (goOn) goOn = this.#retrySessions();
-    if (this.#waitingSessions.size > 0) this.#retrySoon();
+    const allMade = this.#retrySessions();
+    if (this.#waitingSessions.size === 0) return;
+    // Where those tried could all be made, the next may be as well: in the next step, others want their turn.
+    if (allMade) this.#retryAt = this.#ports.now();
+    else this.#retrySoon();
   }
 
-  /** True: all of those tried could be made, so the next may be as well. */
+  /** True: none of those tried has to wait on. */
   #retrySessions(): boolean {
-    const ready = [...this.#waitingSessions.values()]
-      .filter(({ job }) => !this.#waitingTunnels.has(job.operation.session.localControlConnectionId))
-      .slice(0, RETRIES_AT_ONCE);
+    const ready = [...this.#waitingSessions.values()].slice(0, RETRIES_AT_ONCE);
     const outcomes = this.#createSessions(ready.map(({ job }) => job));
     let stillWaiting = 0;
     for (const [i, waiting] of ready.entries()) {
@@ -305,7 +305,7 @@ export class OperationQueue {
         this.#giveUp(waiting, refusal);
       }
     }
-    return ready.length > 0 && stillWaiting === 0;
+    return stillWaiting === 0;
   }
 
   #cancel(localSessionId: number): void {
@@ -372,8 +372,8 @@ export class OperationQueue {
   // The end
 
   #close(job: Job<"close">): true {
-    for (const local of [...this.#waitingTunnels.keys(), ...this.#inventory.tunnels()]) {
-      this.#cancelTunnel(local);
+    for (const local of this.#inventory.tunnels()) {
+      this.#cancelSessions(local);
       this.#removeTunnel(local);
     }
     const deadline = this.#ports.now() + CLOSE_PATIENCE_MS;

@@ -1,4 +1,5 @@
 import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import type { MadeSession } from "./inventory.ts";
 import type { Refusal } from "./refusals.ts";
 
 /** What the main thread asks of the kernel's thread, and what that answers. */
@@ -15,6 +16,12 @@ export type Operation =
   | { readonly type: "raise-session"; readonly localSessionId: number }
   | { readonly type: "delete-session"; readonly localSessionId: number }
   | { readonly type: "counters"; readonly localControlConnectionId: number | undefined }
+  /** What a thread that died may have left in the kernel. */
+  | {
+      readonly type: "remove-remnants";
+      readonly tunnels: readonly number[];
+      readonly sessions: readonly MadeSession[];
+    }
   | { readonly type: "close" };
 
 interface Numbered<O extends Operation> {

@@ -56,17 +56,6 @@ export function connectSocket(fd: number, remote: SocketAddress): void {
   attempt("connect", remote, () => libc.connect(fd, encodeSocketAddress(remote)));
 }
 
-/** Makes an inherited socket ready to be adopted: it receives from anyone until it is connected again. */
-export function disconnectSocket(fd: number): void {
-  const { port } = localAddress(fd);
-  // connect(2): an address of the family AF_UNSPEC, which is 0, dissolves the association.
-  libc.connect(fd, Buffer.alloc(16));
-  const local = localAddress(fd);
-  // A port that the kernel had chosen is given up with the association.
-  if (local.port !== port)
-    attempt("bind", { ...local, port }, () => libc.bind(fd, encodeSocketAddress({ ...local, port })));
-}
-
 /** The address and port that the socket is bound to; once connected the address is never 0.0.0.0. */
 export function localAddress(fd: number): SocketAddress {
   return decodeSocketAddress(libc.getsockname(fd));
@@ -75,6 +64,15 @@ export function localAddress(fd: number): SocketAddress {
 /** The largest IP packet that reaches the peer unfragmented, as far as the kernel knows. The socket must be connected. */
 export function pathMtu(fd: number): number {
   return libc.getsockopt(fd, libc.IPPROTO_IP, libc.IP_MTU);
+}
+
+/** For options that only some kernels have or only root may set, and that make things faster, nothing else. */
+export function setIfPossible(fd: number, level: number, name: number, value: number): void {
+  try {
+    libc.setsockopt(fd, level, name, value);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+  }
 }
 
 function opened(prepare: (fd: number) => void): number {
@@ -88,12 +86,19 @@ function opened(prepare: (fd: number) => void): number {
   return fd;
 }
 
-const HINTS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program, perhaps a second l2tpv3-lcc, has this address and port",
-  EADDRNOTAVAIL: "this machine has no such address",
-  EACCES: "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE",
-  ENETUNREACH: "there is no route to it",
-  EHOSTUNREACH: "there is no route to it",
+/** The same error number means another thing to another command. */
+const HINTS: Readonly<Record<"bind" | "connect", Readonly<Record<string, string>>>> = {
+  bind: {
+    EADDRINUSE: "another program, perhaps a second l2tpv3-lcc, has this address and port",
+    EADDRNOTAVAIL: "this machine has no such address",
+    EACCES: "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE",
+  },
+  connect: {
+    EACCES: "not permitted: it is a broadcast address, or a firewall or route of this machine prohibits it",
+    EINVAL: "the local address cannot reach it: a loopback address reaches this machine alone",
+    ENETUNREACH: "there is no route to it",
+    EHOSTUNREACH: "there is no route to it",
+  },
 };
 
 function attempt(command: "bind" | "connect", { address, port }: SocketAddress, call: () => void): void {
@@ -102,7 +107,7 @@ function attempt(command: "bind" | "connect", { address, port }: SocketAddress, 
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     const verb = command === "bind" ? "bind to" : "connect to";
-    const reason = HINTS[error.errno] ?? error.errno;
+    const reason = HINTS[command][error.errno] ?? error.errno;
     const message = `cannot ${verb} UDP ${address}:${port}: ${reason} (${error.errno})`;
     throw new KernelError(message, { errno: error.errno, command, cause: error });
   }

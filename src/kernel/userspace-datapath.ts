@@ -1,30 +1,29 @@
 import { close as closeInThreadPool, closeSync } from "node:fs";
-import type { Datapath, SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
+import { ControlInbox, type ControlReceiver, newBacklog } from "./control-inbox.ts";
+import type { Datapath, DatapathEvents, SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
 import { ForwardingThread, type WorkerEvent } from "./forwarding-thread.ts";
 import { KernelError } from "./kernel-error.ts";
 import { sessionFlaw } from "./session-check.ts";
-import { openTap } from "./tap.ts";
 import type { WorkerAnswer, WorkerCommand } from "./userspace-messages.ts";
+import { waitingControlMessages } from "./waiting-messages.ts";
 
 /** `close` waits so long for devices to go; what is left then goes with the process. */
 const LONGEST_CLOSE_MS = 800;
 /** How many devices go at a time: one thread of Node's pool of four is left for other work. */
 const RETIREMENT_LANES = 3;
+/** Pieces taken from a socket that is given back; above what a window lets a peer send. */
+const MOST_WAITING = 1_024;
 
-interface Socket {
+interface Socket extends ControlReceiver {
   readonly fd: number;
-  readonly onControlDatagram: (octets: Uint8Array) => void;
+  /** The forwarding thread has it. */
+  isForwarded: boolean;
 }
 
 interface Device {
   readonly localControlConnectionId: number;
   readonly interfaceName: string;
   readonly fd: number;
-}
-
-export interface UserspaceDatapathOptions {
-  /** What no request can be answered with: the forwarding thread failed, or somebody removed a device. */
-  readonly onTrouble?: (error: KernelError) => void;
 }
 
 /**
@@ -34,7 +33,8 @@ export interface UserspaceDatapathOptions {
 export class UserspaceDatapath implements Datapath {
   readonly name = "userspace";
   readonly readsSocket = true;
-  readonly #onTrouble: (error: KernelError) => void;
+  readonly #events: DatapathEvents;
+  readonly #inbox = new ControlInbox();
   /** By local Control Connection ID. */
   readonly #sockets = new Map<number, Socket>();
   /** By local Session ID. */
@@ -48,8 +48,8 @@ export class UserspaceDatapath implements Datapath {
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  constructor(options: UserspaceDatapathOptions = {}) {
-    this.#onTrouble = options.onTrouble ?? (() => {});
+  constructor(events: DatapathEvents) {
+    this.#events = events;
   }
 
   prepare(): void {
@@ -63,9 +63,12 @@ export class UserspaceDatapath implements Datapath {
         throw refusal("EEXIST", "create-tunnel", `tunnel ${localControlConnectionId} exists already`);
       }
       // Before it is asked for: a control datagram may overtake the answer.
-      this.#sockets.set(localControlConnectionId, { fd, onControlDatagram });
+      const backlog = newBacklog();
+      const socket: Socket = { fd, backlog, onControlDatagram, isForwarded: false };
+      this.#sockets.set(localControlConnectionId, socket);
       try {
-        await this.#ask({ type: "create-tunnel", localControlConnectionId, fd });
+        await this.#ask({ type: "create-tunnel", localControlConnectionId, fd, backlog });
+        socket.isForwarded = true;
       } catch (error) {
         this.#closeSocket(localControlConnectionId);
         throw error;
@@ -94,10 +97,10 @@ export class UserspaceDatapath implements Datapath {
         throw refusal("EEXIST", "create-session", `session ${localSessionId} exists already`);
       }
       await this.#retiring.get(interfaceName);
-      const device = { localControlConnectionId, interfaceName, fd: openTap(interfaceName) };
-      this.#devices.set(localSessionId, device);
+      const { tapFd = -1 } = await this.#ask({ type: "open-device", interfaceName });
+      this.#devices.set(localSessionId, { localControlConnectionId, interfaceName, fd: tapFd });
       try {
-        await this.#ask({ type: "create-session", session, tapFd: device.fd });
+        await this.#ask({ type: "create-session", session, tapFd });
       } catch (error) {
         await this.#retire(localSessionId);
         throw error;
@@ -107,6 +110,9 @@ export class UserspaceDatapath implements Datapath {
 
   raiseSession(localSessionId: number): Promise<void> {
     return this.#inOrder(async () => {
+      if (!this.#devices.has(localSessionId)) {
+        throw refusal("ENODEV", "raise-session", `there is no session ${localSessionId}`);
+      }
       await this.#ask({ type: "raise-session", localSessionId });
     });
   }
@@ -126,7 +132,10 @@ export class UserspaceDatapath implements Datapath {
     return (await this.#look(localControlConnectionId)).counters;
   }
 
-  /** Datagrams received by all tunnels, or one, that belonged to no session: unknown Session ID, version, runts. */
+  /**
+   * Datagrams received by all tunnels, or one, that nobody took: unknown Session ID or version, runts, and control
+   * messages that came faster than they are handled.
+   */
   async discarded(localControlConnectionId?: number): Promise<number> {
     return (await this.#look(localControlConnectionId)).discarded;
   }
@@ -184,10 +193,15 @@ export class UserspaceDatapath implements Datapath {
     for (const localControlConnectionId of this.#sockets.keys()) this.#forgetTunnel(localControlConnectionId);
   }
 
+  /** What the thread had read or left unread is handed over first, so that whoever reads from now on misses nothing. */
   #closeSocket(localControlConnectionId: number): void {
     const socket = this.#sockets.get(localControlConnectionId);
+    if (socket === undefined) return;
     this.#sockets.delete(localControlConnectionId);
-    if (socket !== undefined) closeSync(socket.fd);
+    this.#inbox.flush(socket);
+    const waiting = waitingControlMessages(socket.fd, MOST_WAITING);
+    closeSync(socket.fd);
+    for (const octets of waiting) socket.onControlDatagram(octets);
   }
 
   /**
@@ -211,17 +225,22 @@ export class UserspaceDatapath implements Datapath {
 
   readonly #hear = (event: WorkerEvent): void => {
     if (event.type === "control-datagram") {
-      this.#sockets.get(event.localControlConnectionId)?.onControlDatagram(event.octets);
+      const socket = this.#sockets.get(event.localControlConnectionId);
+      if (socket !== undefined) this.#inbox.push(socket, event.octets);
       return;
     }
-    const message = `interface ${event.interfaceName} was removed: its session carries nothing until it is made anew`;
-    this.#onTrouble(refusal("ENODEV", "read", message));
+    const device = this.#devices.get(event.localSessionId);
+    if (device === undefined || this.#closing !== undefined) return;
+    this.#events.sessionLost(event.localSessionId, `interface ${device.interfaceName} was removed by someone`);
   };
 
   /** Nothing reads the descriptors any more: the devices go, so that nobody takes them for working ones. */
   readonly #fail = (error: KernelError): void => {
+    this.#thread = undefined;
+    const lost = [...this.#sockets].flatMap(([id, { isForwarded }]) => (isForwarded ? [id] : []));
     this.#forgetAll();
-    this.#onTrouble(error);
+    if (this.#closing !== undefined) return;
+    for (const localControlConnectionId of lost) this.#events.tunnelLost(localControlConnectionId, error.message);
   };
 }
 

@@ -1,10 +1,18 @@
+import type { Backlog } from "./control-inbox.ts";
 import type { SessionCounters, SessionRequest } from "./datapath.ts";
 import type { Refusal } from "./refusals.ts";
 
 /** What the main thread asks of the forwarding thread, and what that tells it. Descriptors stay the main thread's. */
 export type WorkerCommand =
-  | { readonly type: "create-tunnel"; readonly localControlConnectionId: number; readonly fd: number }
+  | {
+      readonly type: "create-tunnel";
+      readonly localControlConnectionId: number;
+      readonly fd: number;
+      readonly backlog: Backlog;
+    }
   | { readonly type: "delete-tunnel"; readonly localControlConnectionId: number }
+  /** Answered with the descriptor: making a device can wait for others' work on the machine's devices. */
+  | { readonly type: "open-device"; readonly interfaceName: string }
   | { readonly type: "create-session"; readonly session: SessionRequest; readonly tapFd: number }
   | { readonly type: "raise-session"; readonly localSessionId: number }
   | { readonly type: "delete-session"; readonly localSessionId: number }
@@ -21,14 +29,16 @@ export interface WorkerAnswer {
   readonly serial: number;
   readonly refusal?: Refusal;
   readonly counters: readonly SessionCounters[];
-  /** Datagrams that belonged to no session. */
+  /** Datagrams that nobody took. */
   readonly discarded: number;
+  /** Of "open-device". */
+  readonly tapFd?: number;
 }
 
 export type WorkerMessage =
   | WorkerAnswer
   | { readonly type: "control-datagram"; readonly localControlConnectionId: number; readonly octets: Uint8Array }
-  | { readonly type: "device-lost"; readonly interfaceName: string };
+  | { readonly type: "device-lost"; readonly localSessionId: number };
 
 export interface WorkerSetup {
   readonly eventFd: number;

@@ -1,14 +1,16 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import type { Backlog } from "./control-inbox.ts";
 import { dataHeaderLength } from "./data-header.ts";
 import { SOL_UDP, UDP_GRO } from "./datagram-batch.ts";
 import type { SessionRequest } from "./datapath.ts";
 import { Forwarder } from "./forwarder.ts";
 import { KernelError } from "./kernel-error.ts";
-import { read, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_SOCKET, setsockopt } from "./libc.ts";
+import { read, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_SOCKET } from "./libc.ts";
 import { NETLINK_ROUTE, type NetlinkRequest } from "./netlink-messages.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "./netlink-socket.ts";
 import { configureDevice, raiseDevice } from "./session-device.ts";
-import { pathMtu } from "./sockets.ts";
+import { pathMtu, setIfPossible } from "./sockets.ts";
+import { openTap } from "./tap.ts";
 import type { WorkerAnswer, WorkerCommand, WorkerMessage, WorkerRequest, WorkerSetup } from "./userspace-messages.ts";
 
 /** IPv4 and UDP outside, the Ethernet header of the frame inside. */
@@ -18,18 +20,9 @@ const SOCKET_BUFFER_OCTETS = 4 * 1024 * 1024;
 /** Only the event descriptor ends a wait; should a wake-up ever be missed, this bounds the harm. */
 const LONGEST_WAIT_MS = 1_000;
 
-type Outcome = Pick<WorkerAnswer, "counters" | "discarded">;
+type Outcome = Pick<WorkerAnswer, "counters" | "discarded" | "tapFd">;
 
 const NOTHING: Outcome = { counters: [], discarded: 0 };
-
-/** Options that only some kernels have or only root may set make things faster, nothing else. */
-function tryToSet(fd: number, level: number, name: number, value: number): void {
-  try {
-    setsockopt(fd, level, name, value);
-  } catch (error) {
-    if (!(error instanceof KernelError)) throw error;
-  }
-}
 
 function refuse(errno: string, command: string, message: string): never {
   throw new KernelError(message, { errno, command });
@@ -53,13 +46,18 @@ class UserspaceWorker {
     this.#forwarder = new Forwarder({
       controlDatagram: (localControlConnectionId, octets) =>
         this.#post({ type: "control-datagram", localControlConnectionId, octets }, [octets.buffer as ArrayBuffer]),
-      deviceLost: (interfaceName) => this.#post({ type: "device-lost", interfaceName }, []),
+      deviceLost: (localSessionId) => this.#post({ type: "device-lost", localSessionId }, []),
     });
     this.#forwarder.watch({ fd: setup.eventFd, pump: () => this.#serve() });
   }
 
   run(): void {
-    while (!this.#closed && Atomics.load(this.#stop, 0) === 0) this.#forwarder.turn(LONGEST_WAIT_MS);
+    try {
+      while (!this.#closed && Atomics.load(this.#stop, 0) === 0) this.#forwarder.turn(LONGEST_WAIT_MS);
+    } finally {
+      this.#links.close();
+      this.#forwarder.close();
+    }
   }
 
   #post(message: WorkerMessage, transfer: readonly ArrayBuffer[]): void {
@@ -91,11 +89,13 @@ class UserspaceWorker {
   #perform(command: WorkerCommand): Outcome {
     switch (command.type) {
       case "create-tunnel":
-        this.#createTunnel(command.localControlConnectionId, command.fd);
+        this.#createTunnel(command.localControlConnectionId, command.fd, command.backlog);
         return NOTHING;
       case "delete-tunnel":
-        this.#deleteTunnel(command.localControlConnectionId);
+        this.#forwarder.removeTunnel(command.localControlConnectionId);
         return NOTHING;
+      case "open-device":
+        return { ...NOTHING, tapFd: openTap(command.interfaceName) };
       case "create-session":
         this.#createSession(command.session, command.tapFd);
         return NOTHING;
@@ -112,25 +112,15 @@ class UserspaceWorker {
         };
       case "close":
         this.#closed = true;
-        this.#links.close();
-        this.#forwarder.close();
         return NOTHING;
     }
   }
 
-  #createTunnel(localControlConnectionId: number, fd: number): void {
-    tryToSet(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_OCTETS);
-    tryToSet(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_OCTETS);
-    tryToSet(fd, SOL_UDP, UDP_GRO, 1);
-    this.#forwarder.addTunnel(localControlConnectionId, fd);
-  }
-
-  #deleteTunnel(localControlConnectionId: number): void {
-    const fd = this.#forwarder.socketOf(localControlConnectionId);
-    if (fd === undefined) return;
-    this.#forwarder.removeTunnel(localControlConnectionId);
-    // Whoever reads the socket from now on expects one datagram at a time.
-    tryToSet(fd, SOL_UDP, UDP_GRO, 0);
+  #createTunnel(localControlConnectionId: number, fd: number, backlog: Backlog): void {
+    setIfPossible(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_OCTETS);
+    setIfPossible(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_OCTETS);
+    setIfPossible(fd, SOL_UDP, UDP_GRO, 1);
+    this.#forwarder.addTunnel(localControlConnectionId, fd, backlog);
   }
 
   #createSession(session: SessionRequest, tapFd: number): void {

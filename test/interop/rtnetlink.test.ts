@@ -1,79 +1,77 @@
-import { execFileSync } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import * as libc from "../../src/kernel/libc.ts";
-import { callLinks, type LinkAnswer, type LinkCall } from "../../src/kernel/links.ts";
-import { NETLINK_ROUTE } from "../../src/kernel/netlink-messages.ts";
-import { NetlinkSocket } from "../../src/kernel/netlink-socket.ts";
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { LinkAnswer, LinkCall } from "../../src/kernel/links.ts";
+import { NetworkNamespace, namespacesMissing } from "../support/namespaces.ts";
 
-const NAMESPACE = `lcc-rtnetlink-${process.pid}`;
-let socket: NetlinkSocket;
+const DIST = new URL("../../dist/src/kernel/", import.meta.url);
 
-function ip(...words: string[]): string {
-  return execFileSync("ip", words, { encoding: "utf8" });
+function missing(): string | undefined {
+  return namespacesMissing() ?? (existsSync(new URL("links.js", DIST)) ? undefined : "needs dist: npm run build");
 }
 
-const inside = (...words: string[]) => ip("-netns", NAMESPACE, ...words);
+const reason = missing();
 
-/** A netlink socket stays in the namespace that it was made in. */
-function socketInside(): NetlinkSocket {
-  const [home, other] = [openSync("/proc/thread-self/ns/net", "r"), openSync(`/run/netns/${NAMESPACE}`, "r")];
-  libc.setns(other, libc.CLONE_NEWNET);
-  try {
-    return new NetlinkSocket(NETLINK_ROUTE);
-  } finally {
-    libc.setns(home, libc.CLONE_NEWNET);
-    closeSync(home);
-    closeSync(other);
+/** A netlink socket belongs to the namespace that it was made in, so the calls are made by a process inside. */
+const SCRIPT = `
+  const { callLinks } = await import("${DIST}links.js");
+  const { NETLINK_ROUTE } = await import("${DIST}netlink-messages.js");
+  const { NetlinkSocket } = await import("${DIST}netlink-socket.js");
+  const socket = new NetlinkSocket(NETLINK_ROUTE);
+  const answers = callLinks((requests) => socket.exchange(requests), JSON.parse(process.argv[1]));
+  console.log(JSON.stringify(answers));
+`;
+
+describe.skipIf(reason !== undefined)(`rtnetlink${reason === undefined ? "" : ` (skipped: ${reason})`}`, () => {
+  let namespace: NetworkNamespace;
+  const inside = (...words: string[]) => namespace.ip(...words);
+
+  async function call(...calls: LinkCall[]): Promise<LinkAnswer[]> {
+    const words = ["--input-type=module", "-e", SCRIPT, JSON.stringify(calls)];
+    const { code, stdout, stderr } = await namespace.run(process.execPath, words);
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout);
   }
-}
 
-function call(...calls: LinkCall[]): LinkAnswer[] {
-  return callLinks((requests) => socket.exchange(requests), calls);
-}
+  beforeAll(() => {
+    namespace = new NetworkNamespace();
+    namespace.write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "0");
+    inside("link", "add", "v0", "type", "veth", "peer", "name", "v1");
+    inside("link", "add", "br0", "type", "bridge");
+  });
 
-beforeAll(() => {
-  ip("netns", "add", NAMESPACE);
-  inside("link", "add", "v0", "type", "veth", "peer", "name", "v1");
-  inside("link", "add", "br0", "type", "bridge");
-  socket = socketInside();
-});
+  afterAll(() => namespace.remove());
 
-afterAll(() => {
-  socket.close();
-  ip("netns", "del", NAMESPACE);
-});
+  test("MTU, bridge, addresses and up, as ip shows them", async () => {
+    const [port, bridge] = await call({ command: "RTM_GETLINK", name: "v0" }, { command: "RTM_GETLINK", name: "br0" });
+    expect(port?.link).toMatchObject({ name: "v0", mtu: 1500, up: false, kind: "veth" });
+    expect(bridge?.link).toMatchObject({ name: "br0", kind: "bridge" });
+    const answers = await call(
+      { command: "RTM_SETLINK", name: "v0", mtu: 1400 },
+      { command: "RTM_SETLINK", name: "v0", master: bridge?.link?.index ?? 0 },
+      { command: "RTM_NEWADDR", index: port?.link?.index ?? 0, address: "10.0.0.1/30" },
+      { command: "RTM_NEWADDR", index: port?.link?.index ?? 0, address: "2001:db8::1/64" },
+      { command: "RTM_SETLINK", name: "v0", up: true },
+    );
+    expect(answers.map(({ errno }) => errno)).toEqual(["", "", "", "", ""]);
+    const [shown] = JSON.parse(inside("-json", "addr", "show", "dev", "v0"));
+    expect(shown).toMatchObject({ mtu: 1400, master: "br0", flags: expect.arrayContaining(["UP"]) });
+    const addresses = shown.addr_info.map(
+      (each: { local: string; prefixlen: number }) => `${each.local}/${each.prefixlen}`,
+    );
+    expect(addresses).toEqual(expect.arrayContaining(["10.0.0.1/30", "2001:db8::1/64"]));
+    expect((await call({ command: "RTM_GETLINK", name: "v0" }))[0]?.link).toMatchObject({ up: true, mtu: 1400 });
+  });
 
-test("MTU, bridge, addresses and up, as ip shows them", () => {
-  const [port, bridge] = call({ command: "RTM_GETLINK", name: "v0" }, { command: "RTM_GETLINK", name: "br0" });
-  expect(port?.link).toMatchObject({ name: "v0", mtu: 1500, up: false, kind: "veth" });
-  expect(bridge?.link).toMatchObject({ name: "br0", kind: "bridge" });
-  const answers = call(
-    { command: "RTM_SETLINK", name: "v0", mtu: 1400 },
-    { command: "RTM_SETLINK", name: "v0", master: bridge?.link?.index ?? 0 },
-    { command: "RTM_NEWADDR", index: port?.link?.index ?? 0, address: "10.0.0.1/30" },
-    { command: "RTM_NEWADDR", index: port?.link?.index ?? 0, address: "2001:db8::1/64" },
-    { command: "RTM_SETLINK", name: "v0", up: true },
-  );
-  expect(answers.map(({ errno }) => errno)).toEqual(["", "", "", "", ""]);
-  const [shown] = JSON.parse(inside("-json", "addr", "show", "dev", "v0"));
-  expect(shown).toMatchObject({ mtu: 1400, master: "br0", flags: expect.arrayContaining(["UP"]) });
-  const addresses = shown.addr_info.map(
-    (each: { local: string; prefixlen: number }) => `${each.local}/${each.prefixlen}`,
-  );
-  expect(addresses).toEqual(expect.arrayContaining(["10.0.0.1/30", "2001:db8::1/64"]));
-  expect(call({ command: "RTM_GETLINK", name: "v0" })[0]?.link).toMatchObject({ up: true, mtu: 1400 });
-});
-
-test("refusals carry the error number and the kernel's own words", () => {
-  const [tooBig, noBridge, twice, unknown] = call(
-    { command: "RTM_SETLINK", name: "v0", mtu: 100_000 },
-    { command: "RTM_SETLINK", name: "v1", master: 1 },
-    { command: "RTM_NEWADDR", index: 1_000_000, address: "10.0.0.1/30" },
-    { command: "RTM_SETLINK", name: "v9", up: true },
-  );
-  expect(tooBig).toMatchObject({ errno: "EINVAL", extendedAck: "mtu greater than device maximum" });
-  expect(noBridge?.errno).not.toBe("");
-  expect(twice?.errno).toBe("ENODEV");
-  expect(unknown?.errno).toBe("ENODEV");
+  test("refusals carry the error number and the kernel's own words", async () => {
+    const [tooBig, noBridge, twice, unknown] = await call(
+      { command: "RTM_SETLINK", name: "v0", mtu: 100_000 },
+      { command: "RTM_SETLINK", name: "v1", master: 1 },
+      { command: "RTM_NEWADDR", index: 1_000_000, address: "10.0.0.1/30" },
+      { command: "RTM_SETLINK", name: "v9", up: true },
+    );
+    expect(tooBig).toMatchObject({ errno: "EINVAL", extendedAck: "mtu greater than device maximum" });
+    expect(noBridge?.errno).not.toBe("");
+    expect(twice?.errno).toBe("ENODEV");
+    expect(unknown?.errno).toBe("ENODEV");
+  });
 });

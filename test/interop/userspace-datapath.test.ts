@@ -169,6 +169,8 @@ describe.skipIf(reason !== undefined)(
         Buffer.from("0002000000000001", "hex"),
         Buffer.from("00030000", "hex"),
         Buffer.from("00", "hex"),
+        Buffer.from("c802000c0000000100000000", "hex"),
+        Buffer.from("c803000b00000001000000", "hex"),
       ];
       for (const octets of nobodys) await sites[1].call("sendDatagram", 1, octets);
       // No Ethernet frame, though it is the session's.
@@ -295,7 +297,9 @@ describe.skipIf(reason !== undefined)(
       await raise(0);
       namespaces[0].ip("link", "delete", "pw0");
       await until("the news", 5_000, () => sites[0].troubles.length > 0);
-      expect(sites[0].troubles).toEqual([expect.stringContaining("pw0 was removed")]);
+      expect(sites[0].troubles).toEqual([
+        expect.stringMatching(new RegExp(`^session ${SESSION_IDS[0]}: .*pw0 was removed`)),
+      ]);
       await sites[0].call("deleteSession", SESSION_IDS[0]);
       await raise(0);
       expect(namespaces[0].devices()).toContain("pw0");
@@ -361,19 +365,41 @@ describe.skipIf(reason !== undefined)(
       await until("the device is gone", 5_000, () => !namespaces[0].devices().includes("pw0"));
     });
 
-    test("when the forwarding thread fails, what is outstanding and what follows is refused, and the devices go", async () => {
+    test("when the forwarding thread fails its tunnels are lost, the devices go, and the next tunnel works", async () => {
       await raise(0);
+      await raise(1);
       // The type checker keeps everyone else from this: the thread trips over it.
       const broken: object = { ...request(0, { localSessionId: 9, interfaceName: "pw9" }), bridge: 42 };
       const outstanding = sites[0].call("createSession", broken as SessionRequest);
       const behind = sites[0].call("raiseSession", SESSION_IDS[0]);
       await expect(outstanding).rejects.toBeInstanceOf(SiteRefusal);
       await expect(outstanding).rejects.toMatchObject({ errno: "EIO" });
-      await expect(behind).rejects.toMatchObject({ errno: "EIO" });
-      await expect(sites[0].call("counters")).rejects.toMatchObject({ errno: "EIO" });
-      expect(sites[0].troubles).toEqual([expect.stringContaining("forwarding thread")]);
+      await expect(behind).rejects.toMatchObject({ errno: "ENODEV" });
+      expect(sites[0].troubles).toEqual([expect.stringMatching(/^tunnel 1: .*forwarding thread/)]);
+      expect(await sites[0].call("counters")).toEqual([]);
+      await until("the devices are gone", 5_000, () => namespaces[0].devices().length === 1);
+      await sites[0].call("createTunnel", 1);
+      await raise(0);
+      await sites[1].call("sendFrame", "pw0", frame(60, 5));
+      expect((await frames(0, 1)).map((octets) => octets[20])).toEqual([5]);
       await sites[0].call("close");
+      expect(sites[0].troubles.length).toBe(1);
       expect(namespaces[0].devices()).toEqual(["wan"]);
+    });
+
+    test("a socket that is given back has none of its control datagrams lost or joined", async () => {
+      const sent = Array.from({ length: 200 }, (_, index) =>
+        Buffer.concat([Buffer.from("c8030014000000010000", "hex"), Buffer.alloc(10, index)]),
+      );
+      const calls = sent.map((octets) => sites[1].call("sendDatagram", 1, octets));
+      await calls[100];
+      await sites[0].call("deleteTunnel", 1);
+      await Promise.all(calls);
+      await sites[0].call("createTunnel", 1);
+      await until("all of them", 5_000, () => sites[0].controlDatagrams.length >= sent.length);
+      expect(sites[0].controlDatagrams.map((octets) => Buffer.from(octets).toString("hex"))).toEqual(
+        sent.map((octets) => octets.toString("hex")),
+      );
     });
 
     test.each([

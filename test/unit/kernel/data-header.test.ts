@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  controlLength,
   type DataHeaderLayout,
   datagramKind,
   dataHeaderLength,
@@ -57,7 +58,8 @@ describe("F07: the version is judged first (RFC 3931 4.1.2.1)", () => {
     ["version 4", "0004000000000001", "neither"],
     ["version 0", "0000000000000001", "neither"],
     ["an L2TPv3 control message", "c803000c0000000100000000", "control"],
-    ["an L2TPv2 control message: whoever takes it judges its version", "c802000c0001000100000000", "control"],
+    ["an L2TPv2 control message", "c802000c0001000100000000", "neither"],
+    ["a control header one octet short", "c803000b00000001000000", "neither"],
     ["version 3 data", "0003000000000001", "data"],
     ["nothing", "", "neither"],
     ["one octet", "c8", "neither"],
@@ -65,6 +67,16 @@ describe("F07: the version is judged first (RFC 3931 4.1.2.1)", () => {
   ] as const)("%s: %s is %s", (_, hex, kind) => {
     const octets = Buffer.from(hex, "hex");
     expect(datagramKind(octets, 0, octets.length)).toBe(kind);
+  });
+
+  test("a control message's own length stays within its header and what there is", () => {
+    const octets = Buffer.from("00c80300140000000100000000ff00ff00ff00ff00ff", "hex");
+    expect(controlLength(octets, 1, octets.length)).toBe(20);
+    expect(controlLength(octets, 1, 16)).toBe(15);
+    octets[4] = 0;
+    expect(controlLength(octets, 1, octets.length)).toBe(12);
+    octets[3] = 0xff;
+    expect(controlLength(octets, 1, octets.length)).toBe(octets.length - 1);
   });
 
   test("only the octets of the range are judged", () => {

@@ -33,9 +33,12 @@ export class FakeKernel implements KernelCalls {
   /** Devices of deleted tunnels stay, with their sessions, until `finishLeaving`. */
   slow = false;
   readonly leaving = new Set<number>();
-  readonly leavingTunnels = new Set<number>();
+  /** Of sessions that were deleted one by one the device stays until `finishLeaving`. */
+  lingering = false;
   /** "RTM_SETLINK": error number by command, for as long as it stands here. */
   readonly broken = new Map<string, string>();
+  /** "SESSION_CREATE": done, but the way back fails: nobody learns what became of it. */
+  readonly unheard = new Set<string>();
   /** Milliseconds that have passed, and what a deletion of a session takes. */
   clock = 0;
   deletionMs = 0;
@@ -48,7 +51,6 @@ export class FakeKernel implements KernelCalls {
   finishLeaving(): void {
     for (const id of this.leaving) this.#removeSession(id);
     this.leaving.clear();
-    this.leavingTunnels.clear();
   }
 
   l2tp(calls: readonly L2tpCall[]): readonly L2tpAnswer[] {
@@ -57,6 +59,7 @@ export class FakeKernel implements KernelCalls {
       const name = command.replace("L2TP_CMD_", "");
       this.log.push(`${name} ${attributes.sessionId ?? attributes.connectionId}`);
       const errno = this.broken.get(command) ?? this.#l2tp(name, attributes);
+      if (this.unheard.has(name)) return { errno: "ENOBUFS", extendedAck: "", found: [], isUnknown: true };
       const found = this.sessions.get(attributes.sessionId ?? 0);
       return { errno, extendedAck: "", found: name === "SESSION_GET" && found !== undefined ? [found] : [] };
     });
@@ -88,7 +91,7 @@ export class FakeKernel implements KernelCalls {
     const { connectionId = 0, sessionId = 0 } = attributes;
     switch (name) {
       case "TUNNEL_CREATE":
-        if (this.tunnels.has(connectionId) || this.leavingTunnels.has(connectionId)) return "EEXIST";
+        if (this.tunnels.has(connectionId)) return "EEXIST";
         this.tunnels.add(connectionId);
         return "";
       case "TUNNEL_DELETE":
@@ -98,7 +101,8 @@ export class FakeKernel implements KernelCalls {
       case "SESSION_DELETE":
         this.clock += this.deletionMs;
         if (!this.sessions.has(sessionId)) return "ENODEV";
-        this.#removeSession(sessionId);
+        if (this.lingering) this.leaving.add(sessionId);
+        else this.#removeSession(sessionId);
         return "";
       default:
         return this.sessions.has(sessionId) ? "" : "ENODEV";
@@ -107,7 +111,6 @@ export class FakeKernel implements KernelCalls {
 
   #deleteTunnel(connectionId: number): string {
     if (!this.tunnels.delete(connectionId)) return "ENODEV";
-    this.leavingTunnels.add(connectionId);
     for (const [id, attributes] of this.sessions) {
       if (attributes.connectionId === connectionId) this.leaving.add(id);
     }

@@ -14,14 +14,20 @@ let datapath: KernelDatapath;
 /** What crossed to the thread together. */
 let posts: (readonly Job[])[];
 let events: KernelThreadEvents | undefined;
+let lost: string[];
 let fd: number;
 
 beforeEach(() => {
   kernel = new FakeKernel();
   posts = [];
   events = undefined;
+  lost = [];
   fd = openConnectionSocket({ local: { address: "127.0.0.1", port: 0 } });
-  datapath = new KernelDatapath((hear) => {
+  const heard = {
+    sessionLost: (id: number) => lost.push(`session ${id}`),
+    tunnelLost: (id: number, reason: string) => lost.push(`tunnel ${id}: ${reason}`),
+  };
+  datapath = new KernelDatapath(heard, (hear) => {
     events = hear;
     let completions: Completion[] = [];
     const queue = new OperationQueue({
@@ -31,6 +37,7 @@ beforeEach(() => {
       closeDescriptor: libc.close,
     });
     const work = () => {
+      if (events !== hear) return;
       const delay = queue.step();
       hear.completed(completions);
       completions = [];
@@ -121,13 +128,61 @@ test("a closed socket is refused before anything crosses", async () => {
   expect(posts).toEqual([]);
 });
 
-test("when the thread dies everything that is open and everything later is rejected", async () => {
-  const open = datapath.createTunnel(tunnel(7, fd));
+test("when the thread dies what is open is rejected and its tunnels are lost; the next one clears up and goes on", async () => {
+  await datapath.createTunnel(tunnel(7, fd));
+  await datapath.createSession(session(1));
+  kernel.slow = true;
+  const open = datapath.createTunnel(tunnel(8, fd));
   events?.failed(new Error("out of memory"));
   events?.ended();
   await expect(open).rejects.toMatchObject({ errno: "EIO", message: expect.stringContaining("out of memory") });
-  await expect(datapath.createSession(session(1))).rejects.toThrow(KernelError);
+  expect(lost).toEqual([expect.stringMatching(/^tunnel 7: .*out of memory/)]);
+
+  const again = [
+    datapath.createTunnel(tunnel(9, fd)),
+    datapath.createSession(session(2, { localControlConnectionId: 9, interfaceName: "l2-1" })),
+  ];
+  await again[0];
+  expect([...kernel.tunnels]).toEqual([9]);
+  // The name that the dead thread's session had is not free at once.
+  kernel.slow = false;
+  kernel.finishLeaving();
+  kernel.clock += 100;
+  await again[1];
+  expect([...kernel.sessions.keys()]).toEqual([2]);
+  await datapath.deleteTunnel(7);
+  expect(lost.length).toBe(1);
+});
+
+test("a tunnel that was being deleted is not told as lost, and close clears up what a dead thread left", async () => {
+  await datapath.createTunnel(tunnel(7, fd));
+  const deleted = datapath.deleteTunnel(7);
+  events?.failed(new Error("out of memory"));
+  await expect(deleted).rejects.toMatchObject({ errno: "EIO" });
+  expect([lost, [...kernel.tunnels]]).toEqual([[], [7]]);
   await datapath.close();
+  expect([...kernel.tunnels]).toEqual([]);
+});
+
+test("when the next thread dies before it has cleared up, the one after it does", async () => {
+  await datapath.createTunnel(tunnel(7, fd));
+  events?.failed(new Error("out of memory"));
+  const second = datapath.createTunnel(tunnel(8, fd));
+  events?.failed(new Error("out of memory again"));
+  await expect(second).rejects.toMatchObject({ errno: "EIO" });
+  await datapath.createTunnel(tunnel(9, fd));
+  expect([...kernel.tunnels]).toEqual([9]);
+  expect(lost.length).toBe(1);
+});
+
+test("a thread that dies while the datapath closes is no news", async () => {
+  await datapath.createTunnel(tunnel(7, fd));
+  const closed = datapath.close();
+  events?.failed(new Error("out of memory"));
+  events?.ended();
+  await closed;
+  expect(lost).toEqual([]);
+  await expect(datapath.createTunnel(tunnel(8, fd))).rejects.toMatchObject({ errno: "ESHUTDOWN" });
 });
 
 test("no thread is started where nothing is made", async () => {

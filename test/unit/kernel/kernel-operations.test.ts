@@ -85,6 +85,22 @@ test("a session whose settings fail is taken away again, its neighbours stay", (
   expect([...kernel.sessions.keys()]).toEqual([1, 3]);
 });
 
+test("what cannot be taken away again is said", () => {
+  kernel.broken.set("RTM_SETLINK", "EINVAL");
+  kernel.broken.set("L2TP_CMD_SESSION_DELETE", "EPERM");
+  const withdrawn: number[] = [];
+  const [outcome] = createSessions(kernel, [session(1, { mtu: 5 })], (each) => withdrawn.push(each.localSessionId));
+  expect(outcome?.errno).toBe("EINVAL");
+  expect(outcome?.message).toContain("cannot delete session 1");
+  expect(withdrawn).toEqual([1]);
+});
+
+test("a tunnel that nobody knows the outcome of is taken away again", () => {
+  kernel.unheard.add("TUNNEL_CREATE");
+  expect(createTunnel(kernel, 8, 2, 30)?.errno).toBe("ENOBUFS");
+  expect(kernel.tunnels.has(8)).toBe(false);
+});
+
 test("the kernel's own words are passed on", () => {
   kernel.broken.set("RTM_SETLINK", "EINVAL");
   const [outcome] = createSessions(kernel, [session(1, { mtu: 5 })]);

@@ -1,12 +1,9 @@
+import { constants } from "node:os";
 import { afterEach, expect, test } from "vitest";
 import { resolveFamily } from "../../../src/kernel/l2tp-genl.ts";
+import * as libc from "../../../src/kernel/libc.ts";
 import { callLinks } from "../../../src/kernel/links.ts";
-import {
-  NETLINK_GENERIC,
-  NETLINK_ROUTE,
-  type NetlinkRequest,
-  NLM_F_DUMP,
-} from "../../../src/kernel/netlink-messages.ts";
+import { NETLINK_GENERIC, NETLINK_ROUTE, type NetlinkRequest } from "../../../src/kernel/netlink-messages.ts";
 import { NetlinkSocket } from "../../../src/kernel/netlink-socket.ts";
 
 const open: NetlinkSocket[] = [];
@@ -45,16 +42,6 @@ test("the generic netlink controller is family 16, an unknown family is none", (
   expect(resolveFamily(exchange, "no-such-family")).toBeUndefined();
 });
 
-test("a dump ends by itself and leaves the socket ready", () => {
-  const exchange = exchangeOf(NETLINK_ROUTE);
-  const links = { type: 18, flags: NLM_F_DUMP, payload: [Buffer.alloc(16)] };
-  const [first, second] = exchange([links, links]);
-  expect(first?.errno).toBe("");
-  expect(first?.messages.length).toBeGreaterThan(0);
-  expect(second?.messages.length).toBe(first?.messages.length);
-  expect(callLinks(exchange, [{ command: "RTM_GETLINK", name: "lo" }])[0]?.errno).toBe("");
-});
-
 test("the kernel's own words about a bad request arrive", () => {
   // RTM_GETLINK by a name without octets.
   const [answer] = exchangeOf(NETLINK_ROUTE)([
@@ -68,4 +55,24 @@ test("where the socket itself fails, its error is the answer", () => {
   const socket = new NetlinkSocket(NETLINK_ROUTE);
   socket.close();
   expect(socket.exchange([{ type: 18, flags: 0, payload: [Buffer.alloc(16)] }])).toMatchObject([{ errno: "EBADF" }]);
+});
+
+test("when receiving fails half-way, what was answered stays answered and the rest is unknown", () => {
+  let received = 0;
+  const socket = new NetlinkSocket(NETLINK_ROUTE, (...args) =>
+    // A link and its acknowledgement, an error, and then nothing more gets through.
+    ++received <= 3 ? libc.recv(...args) : -constants.errno.ENOBUFS,
+  );
+  open.push(socket);
+  const names = ["lo", "no-such-device", "lo", "lo"];
+  const answers = callLinks(
+    (requests) => {
+      const raw = socket.exchange(requests);
+      expect(raw.map(({ isUnknown }) => isUnknown)).toEqual([undefined, undefined, true, true]);
+      return raw;
+    },
+    names.map((name) => ({ command: "RTM_GETLINK", name }) as const),
+  );
+  expect(answers.map(({ errno }) => errno)).toEqual(["", "ENODEV", "ENOBUFS", "ENOBUFS"]);
+  expect(answers[0]?.link?.name).toBe("lo");
 });

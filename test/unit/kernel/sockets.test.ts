@@ -7,7 +7,6 @@ import * as libc from "../../../src/kernel/libc.ts";
 import {
   connectSocket,
   decodeSocketAddress,
-  disconnectSocket,
   encodeSocketAddress,
   localAddress,
   openConnectionSocket,
@@ -94,19 +93,6 @@ test("an adopted socket can be connected later, and to another peer", async () =
   await expect.poll(() => [connection.received, listener.received]).toEqual([["second"], ["first"]]);
 });
 
-test("an inherited, connected socket is disconnected, adopted and connected again", async () => {
-  const peer = await adopt(openConnectionSocket({ local: LOOPBACK }));
-  const fd = openConnectionSocket({ local: LOOPBACK });
-  const { port } = localAddress(fd);
-  connectSocket(fd, peer.socket.address());
-  disconnectSocket(fd);
-  const connection = await adopt(fd);
-  connectSocket(fd, peer.socket.address());
-  connection.socket.send("still here", peer.socket.address().port, "127.0.0.1");
-  await expect.poll(() => peer.received).toEqual(["still here"]);
-  expect(localAddress(fd).port).toBe(port);
-});
-
 test("a second listener on a port is refused with both address and port named", () => {
   const fd = raw(openListener(LOOPBACK));
   const { port } = localAddress(fd);
@@ -119,6 +105,14 @@ test("an address that is not ours is refused with a sentence", () => {
   const error = refusal(() => openListener({ address: "192.0.2.1", port: 0 }));
   expect(error.errno).toBe("EADDRNOTAVAIL");
   expect(error.message).toBe("cannot bind to UDP 192.0.2.1:0: this machine has no such address (EADDRNOTAVAIL)");
+});
+
+test("hints are those of the command: a broadcast address has nothing to do with low ports", () => {
+  const fd = raw(openConnectionSocket({ local: LOOPBACK }));
+  const error = refusal(() => connectSocket(fd, { address: "255.255.255.255", port: 1701 }));
+  expect(error).toMatchObject({ errno: "EACCES", command: "connect" });
+  expect(error.message).not.toContain("CAP_NET_BIND_SERVICE");
+  expect(error.message).toContain("broadcast");
 });
 
 test("a socket that could not be opened leaves no descriptor behind", () => {

@@ -1,0 +1,62 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { runInVm, vmUnavailable } from "./vm/lab.ts";
+
+/** What a script in the guest found out: every check by its name, and what it has to say about those that failed. */
+interface Checks {
+  readonly passed: readonly string[];
+  readonly failed: readonly string[];
+  /** False where the script ended before its last line. */
+  readonly complete: boolean;
+}
+
+const unavailable = vmUnavailable();
+/** Four times what it takes on two cores without KVM that have nothing else to do. */
+const TIMEOUT_MS = 480_000;
+
+/** Each boots a machine, runs the files guest/daemon-NAME.mjs and has at least so many checks. */
+const BOOTS: readonly (readonly [title: string, names: readonly string[], checks: number])[] = [
+  ["sessions, their keepalive and what the kernel refuses", ["session", "keepalive", "refusals"], 140],
+  ["missing modules, conf/site.toml and 500 sessions", ["modules", "many"], 36],
+];
+
+describe.skipIf(unavailable !== undefined)(
+  `two daemons, kernel datapath${unavailable === undefined ? "" : ` (${unavailable})`}`,
+  () => {
+    test.each(BOOTS)("%s", { timeout: TIMEOUT_MS }, async (_title, names, checks) => {
+      const { exitCode, output } = await runInVm({
+        script: fileURLToPath(new URL("vm/guest/daemons.mjs", import.meta.url)),
+        args: names,
+        timeoutMs: TIMEOUT_MS,
+      });
+      const { passed, failed, complete } = readChecks(output);
+      expect(failed.join("\n\n")).toBe("");
+      expect(complete, `the script ended early:\n${lastLines(output)}`).toBe(true);
+      expect(exitCode, lastLines(output)).toBe(0);
+      expect(new Set(passed).size).toBeGreaterThanOrEqual(checks);
+    });
+
+    test("the demonstration", { timeout: TIMEOUT_MS }, async () => {
+      const script = fileURLToPath(new URL("../../dist/demo/demo.js", import.meta.url));
+      const { exitCode, output } = await runInVm({ script, timeoutMs: TIMEOUT_MS });
+      expect(exitCode, output).toBe(0);
+      expect(output).toMatch(/Everything was seen/);
+      expect(output.match(/uses the kernel datapath/g)).toHaveLength(2);
+    });
+  },
+);
+
+function readChecks(output: string): Checks {
+  // A check's lines: its name, and "# …" for what it has to say.
+  const blocks = output.split(/^(?=(?:not )?ok )/m);
+  const named = (prefix: string) => blocks.filter((block) => block.startsWith(prefix));
+  return {
+    passed: named("ok ").map((block) => block.slice("ok ".length).split("\n", 1)[0] ?? ""),
+    failed: named("not ok ").map((block) => block.trimEnd()),
+    complete: /^# end: /m.test(output),
+  };
+}
+
+function lastLines(output: string): string {
+  return output.trimEnd().split("\n").slice(-30).join("\n");
+}
