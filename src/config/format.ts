@@ -12,6 +12,8 @@ export interface Format<T> {
   readonly later?: (value: unknown) => boolean;
   /** What was meant, in the right form, where that can be guessed from a value of a wrong type. */
   readonly guess?: (value: unknown) => T | undefined;
+  /** What is found is never shown, only what kind of value it is. */
+  readonly confidential?: true;
   /** Of a list: the element that is wrong. */
   readonly culprit?: (value: unknown) => unknown;
 }

@@ -13,6 +13,7 @@ import {
   parseRouterId,
   text,
 } from "./format.ts";
+import { LONGEST_SECRET } from "./secret-file.ts";
 import { DEFAULT_ADMIN_SOCKET } from "./site.ts";
 
 /** One key of the configuration file. `default` is written as it would be in the file; null: see `doc`. */
@@ -54,6 +55,22 @@ const absolutePath = text(
   "an absolute path of at most 107 octets",
   (value) => /^\/[^\0]*[^/\0]$/.test(value) && Buffer.byteLength(value) <= 107,
 );
+
+const secret: Format<string> = {
+  ...text(
+    "secret",
+    `a string of at most ${LONGEST_SECRET} octets`,
+    (value) => Buffer.byteLength(value) <= LONGEST_SECRET,
+  ),
+  confidential: true,
+};
+
+const secretFile: Format<string> = {
+  ...text("secret-file", "a path, absolute or relative to this file's directory", (value) => /^[^\0]+$/.test(value)),
+  confidential: true,
+};
+
+const trueOrFalse = matching("boolean", "true or false", (value): value is boolean => typeof value === "boolean");
 
 const interfaceName = (name: string) =>
   text(name, "an interface name: 1 to 15 printable characters without space, /, : and %", isInterfaceName);
@@ -147,6 +164,24 @@ export const TUNNEL_KEYS = {
     "Local UDP port of control connections that this end opens: 1 to 65535, or 0 for any free one.",
   ),
   encapsulation: key(oneOf("encapsulation", ["udp"], ["ip"]), "udp", "What carries L2TP: UDP (RFC 3931 4.1.2)."),
+  secret: optional(
+    secret,
+    "Shared secret of control message authentication (RFC 3931 4.3), as UTF-8 octets, at most 1024. The empty one turns on nonces and digests that prove nothing but that a message is whole. Default: no authentication.",
+  ),
+  secret_file: optional(
+    secretFile,
+    "File with the secret, instead of secret: 1 to 1024 octets, of which one final newline is no part, and no rights for other users. Relative paths begin at this file's directory.",
+  ),
+  secret_previous: optional(
+    secret,
+    "The secret before this one, still accepted while the peer is being changed over (RFC 3931 5.4.1): 1 to 1024 octets.",
+  ),
+  secret_previous_file: optional(secretFile, "File with the previous secret, instead of secret_previous."),
+  digest: optional(
+    oneOf("digest", ["md5", "sha1", "none"]),
+    'Message Digest AVP of every message sent (RFC 3931 5.4.1): HMAC-MD5, HMAC-SHA-1 or none; without a secret an integrity check. Default: "md5" with a secret, else "none".',
+  ),
+  hidden: key(trueOrFalse, false, "Hide every AVP that may be hidden (RFC 3931 5.3); needs a secret."),
   hello_interval: key(
     duration("hello-interval", "100ms", "24h", true),
     "60s",
@@ -240,18 +275,7 @@ export const SESSION_KEYS = {
 /** Keys of the contract that a later version will take. */
 export const LATER_KEYS = {
   lcce: ["metrics"],
-  tunnel: [
-    "dialect",
-    "secret",
-    "secret_file",
-    "secret_previous",
-    "secret_previous_file",
-    "digest",
-    "hidden",
-    "mode",
-    "local_tunnel_id",
-    "remote_tunnel_id",
-  ],
+  tunnel: ["dialect", "mode", "local_tunnel_id", "remote_tunnel_id"],
   session: ["sequencing", "circuit", "local_session_id", "remote_session_id", "local_cookie", "remote_cookie"],
 } as const;
 

@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { dirname } from "node:path";
 import { parse, TomlError } from "smol-toml";
-import type { RetransmitConfiguration, SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
+import type {
+  AuthenticationConfiguration,
+  RetransmitConfiguration,
+  SessionConfiguration,
+  TunnelConfiguration,
+} from "../control/configuration.ts";
+import { buildAuthentication } from "./authentication.ts";
 import { ConfigError } from "./config-error.ts";
 import { type BuiltTunnel, findContradictions, placeOf } from "./contradictions.ts";
 import { encodeEndId } from "./end-id.ts";
@@ -27,7 +34,7 @@ export function loadSite(path: string): Site {
   return parseSite(text, path);
 }
 
-/** The same for a text; `file` is only named in messages. */
+/** The same for a text; `file` is named in messages, and relative paths of secret files begin in its directory. */
 export function parseSite(toml: string, file: string): Site {
   const text = toml.replace(/^\ufeff/, "");
   const document = parseToml(text, file);
@@ -35,7 +42,7 @@ export function parseSite(toml: string, file: string): Site {
   const { lcce, lcceWrong, tunnels } = readTables(document, problems);
   const listen = lcce.listen.flatMap((address) => parseListen(address) ?? []);
   if (new Set(lcce.listen).size < lcce.listen.length) problems.error(["lcce", "listen"], "the same address twice");
-  const built = buildTunnels(tunnels, problems);
+  const built = buildTunnels(tunnels, dirname(file), problems);
   findContradictions(built, lcceWrong.has("listen") ? undefined : listen, problems);
   if (tunnels.length === 0) problems.warning([], "no [tunnel.NAME]: there is nothing to do");
   problems.throwIfAny();
@@ -56,10 +63,10 @@ function parseToml(text: string, file: string): unknown {
     return parse(text);
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause;
-    // Only the first line: the rest quotes the file, secrets included.
+    // Only the first line, and not the error itself: the rest quotes the file, secrets included.
     const reason = cause.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "";
     const problem = { line: cause.line, column: cause.column, key: "", text: `no valid TOML: ${reason}` };
-    throw new ConfigError(file, [problem], { cause });
+    throw new ConfigError(file, [problem]);
   }
 }
 
@@ -74,7 +81,7 @@ function buildLcce(values: LcceValues, listen: Site["lcce"]["listen"]): Site["lc
   };
 }
 
-function buildTunnels(tables: readonly TunnelTable[], problems: Problems): readonly BuiltTunnel[] {
+function buildTunnels(tables: readonly TunnelTable[], directory: string, problems: Problems): readonly BuiltTunnel[] {
   const all = tables.flatMap((tunnel) =>
     tunnel.sessions.map((session) => ({ tunnel, session, values: valuesOf(session) })),
   );
@@ -98,6 +105,7 @@ function buildTunnels(tables: readonly TunnelTable[], problems: Problems): reado
       tunnel: buildTunnel(
         table.name,
         values,
+        buildAuthentication(table, values, directory, problems),
         own.map(({ session }) => session),
       ),
       sessions: own,
@@ -112,6 +120,7 @@ function valuesOf(table: SessionTable): SessionValues {
 function buildTunnel(
   name: string,
   values: TunnelValues,
+  authentication: AuthenticationConfiguration,
   sessions: readonly SessionConfiguration[],
 ): BuiltTunnel["tunnel"] {
   return {
@@ -124,6 +133,7 @@ function buildTunnel(
     local: values.local,
     localPort: values.local_port,
     encapsulation: values.encapsulation,
+    authentication,
     helloIntervalMs: milliseconds(values.hello_interval),
     retransmit: buildRetransmit(values),
     receiveWindow: values.receive_window,

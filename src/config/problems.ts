@@ -7,8 +7,9 @@ import { dotted, type KeyLines } from "./key-lines.ts";
 export class Problems {
   readonly #file: string;
   readonly #lines: KeyLines;
-  readonly #errors: ConfigProblem[] = [];
-  readonly #warnings: string[] = [];
+  /** By the line they make: what is wrong in a template is wrong once, however many tunnels use it. */
+  readonly #errors = new Map<string, ConfigProblem>();
+  readonly #warnings = new Set<string>();
 
   constructor(file: string, lines: KeyLines) {
     this.#file = file;
@@ -16,20 +17,21 @@ export class Problems {
   }
 
   error(path: readonly string[], text: string): void {
-    this.#errors.push(this.#problem(path, text));
+    const problem = this.#problem(path, text);
+    this.#errors.set(formatProblem(this.#file, problem), problem);
   }
 
   warning(path: readonly string[], text: string): void {
-    this.#warnings.push(formatProblem(this.#file, this.#problem(path, text)));
+    this.#warnings.add(formatProblem(this.#file, this.#problem(path, text)));
   }
 
   warnings(): readonly string[] {
-    return this.#warnings;
+    return [...this.#warnings];
   }
 
   throwIfAny(): void {
-    if (this.#errors.length === 0) return;
-    const inOrder = this.#errors.toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0));
+    if (this.#errors.size === 0) return;
+    const inOrder = [...this.#errors.values()].toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0));
     throw new ConfigError(this.#file, inOrder);
   }
 
@@ -41,7 +43,8 @@ export class Problems {
 /** `found "ip", allowed: "udp" (known, but not supported in this version)` */
 export function wrongValue(format: Format<unknown>, value: unknown): string {
   const found = format.culprit === undefined ? value : format.culprit(value);
-  const sentence = `found ${describeValue(found)}, allowed: ${format.allowed}`;
+  const shown = format.confidential === true ? describeKind(found) : describeValue(found);
+  const sentence = `found ${shown}, allowed: ${format.allowed}`;
   if (format.later?.(found) === true) return `${sentence} (known, but not supported in this version)`;
   const guess = format.guess?.(found);
   if (format.accepts(guess)) return `${sentence}, did you mean ${JSON.stringify(guess)}?`;
@@ -51,6 +54,14 @@ export function wrongValue(format: Format<unknown>, value: unknown): string {
 export function describeValue(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (typeof value === "number" || typeof value === "boolean") return String(value);
+  return describeKind(value);
+}
+
+/** Of a value that may be a secret, or beside its right place. */
+export function describeKind(value: unknown): string {
+  if (typeof value === "string") return value === "" ? "an empty string" : "a string";
+  if (typeof value === "number") return "a number";
+  if (typeof value === "boolean") return "a boolean";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   return value instanceof Date ? "a date" : "a table";
 }

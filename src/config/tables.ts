@@ -1,6 +1,6 @@
 import { didYouMean } from "./did-you-mean.ts";
 import { type Given, LATER_KEYS, LCCE_KEYS, SESSION_KEYS, TUNNEL_KEYS } from "./keys.ts";
-import { describeValue, type Problems } from "./problems.ts";
+import { describeKind, describeValue, type Problems } from "./problems.ts";
 import { defineSchema, type ExplainUnknown, isTable } from "./schema.ts";
 
 export type GivenTunnel = Given<typeof TUNNEL_KEYS>;
@@ -164,7 +164,8 @@ function named(tables: unknown, path: readonly string[], problems: Problems): re
   const found: (readonly [string, Table])[] = [];
   for (const [name, table] of Object.entries(tables)) {
     if (!isTable(table)) {
-      problems.error([...path, name], `found ${describeValue(table)}, allowed: a table, [${path.join(".")}.NAME]`);
+      // Not the value: it may be a secret that stands in the wrong table.
+      problems.error([...path, name], `found ${describeKind(table)}, allowed: a table, [${path.join(".")}.NAME]`);
     } else if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(name)) {
       const allowed = "1 to 64 letters, digits, hyphens, underscores and dots, not beginning with a hyphen or dot";
       problems.error([...path, name], `wrong name, allowed: ${allowed}`);

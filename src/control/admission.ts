@@ -112,3 +112,7 @@ export function compareTieBreakers(own: Uint8Array | undefined, peers: Uint8Arra
 
 /** won: ours stands. lost: the peer's stands. equal: both start again. neither: no side sent a tie breaker. */
 export type TieOutcome = "won" | "lost" | "equal" | "neither";
+
+export function isFarewell(decoded: DecodedMessage): boolean {
+  return decoded.kind === "message" && decoded.message.name === "StopCCN";
+}

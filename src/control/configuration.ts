@@ -18,6 +18,19 @@ export interface RetransmitConfiguration {
   readonly sccrqRetries: number;
 }
 
+/** Control message authentication and hiding of AVPs (RFC 3931 4.3, 5.3). */
+export interface AuthenticationConfiguration {
+  /**
+   * Octets. The first is the secret; a second, the previous one, is accepted as well. Empty: no authentication. One of
+   * no octets: nonces and digests that prove nothing but that the message is whole.
+   */
+  readonly secrets: readonly Uint8Array[];
+  /** Of what is sent. "none": no digest; without secrets the others are an integrity check. */
+  readonly digest: "md5" | "sha1" | "none";
+  /** Hide every AVP that may be hidden; needs a secret. */
+  readonly hidden: boolean;
+}
+
 export interface SessionConfiguration {
   readonly name: string;
   /** The octets of the Remote End ID AVP (RFC 3931 5.4.4): what the two ends must agree on. */
@@ -51,6 +64,7 @@ export interface TunnelConfiguration {
   /** 0: any free port. */
   readonly localPort: number;
   readonly encapsulation: "udp";
+  readonly authentication: AuthenticationConfiguration;
   /** Silence after which a HELLO is sent (RFC 3931 4.4); 0 sends none. */
   readonly helloIntervalMs: number;
   readonly retransmit: RetransmitConfiguration;

@@ -1,12 +1,13 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import { encodeMessage, encodeZlb } from "../avp/encode.ts";
-import { patchNr, readNr } from "../avp/header.ts";
+import { patchNr } from "../avp/header.ts";
 import type { ControlMessage } from "../avp/messages.ts";
 import {
   type ControlConnectionEffect,
   type ControlConnectionEvent,
   stepControlConnection,
 } from "../fsm/control-connection.ts";
+import { Authentication, type AuthenticationState } from "./authentication.ts";
 import type { RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant } from "./core.ts";
 import { sameEndpoint } from "./endpoint.ts";
@@ -60,6 +61,7 @@ export interface ControlConnectionState {
   receivedPackets: number;
   /** Messages that will be answered once the datapath is ready: their acknowledgement can wait for the answer. */
   repliesInPreparation: number;
+  readonly authentication: AuthenticationState;
   readonly channel: ChannelState<ControlMessage, DecodedMessage>;
 }
 
@@ -72,6 +74,7 @@ export type ConnectionOrigin = Pick<
   | "listener"
   | "tieBreaker"
   | "request"
+  | "authentication"
 >;
 
 /** One control connection: its machine, its reliable channel, its timers, its way to the peer. Knows no sessions. */
@@ -79,11 +82,13 @@ export class ControlConnection {
   readonly state: ControlConnectionState;
   readonly #configuration: TunnelConfiguration;
   readonly #channel: ReliableChannel<ControlMessage, DecodedMessage>;
+  readonly authentication: Authentication;
 
   constructor(state: ControlConnectionState, configuration: TunnelConfiguration) {
     this.state = state;
     this.#configuration = configuration;
     this.#channel = new ReliableChannel(state.channel);
+    this.authentication = new Authentication(configuration.authentication, state.authentication);
   }
 
   /** A new connection in state idle, known to `turn.connections`. */
@@ -174,6 +179,12 @@ export class ControlConnection {
     return this.#channel.accept(ns, decoded);
   }
 
+  /** An ACK could not be verified: the nonce for that is in the SCCRP, which acknowledges as well. */
+  receiveSccrqAgain(decoded: DecodedMessage, turn: Turn): void {
+    this.receive(decoded, turn);
+    if (this.state.state === "wait-ctl-conn" && this.authentication.authenticated) this.sendAgain(turn);
+  }
+
   /** What is unacknowledged goes out again now, without waiting for the timer. */
   sendAgain(turn: Turn): void {
     this.state.channel.inFlight = 0;
@@ -183,7 +194,7 @@ export class ControlConnection {
   /** Sends what is due and acknowledges what nothing else acknowledged. Called once when a turn ends. */
   flush(turn: Turn): void {
     const { channel } = this.state;
-    for (const { octets } of this.#channel.sendable((message, ns) => this.#encode(message, ns))) {
+    for (const { octets } of this.#channel.sendable((message, ns) => this.#encode(message, ns, turn))) {
       this.#transmit(octets, turn);
     }
     if (channel.outstanding.length > 0 && !turn.timers.isSet(this.#key("retransmit")))
@@ -200,7 +211,7 @@ export class ControlConnection {
   /** The StopCCN leaves at once, before the connection's other effects; nothing new follows it. */
   sendStopCcn(message: ControlMessage<"StopCCN">, turn: Turn): void {
     this.#channel.discardWaiting();
-    const { octets } = this.#channel.sendUrgent(message, (queued, ns) => this.#encode(queued, ns));
+    const { octets } = this.#channel.sendUrgent(message, (queued, ns) => this.#encode(queued, ns, turn));
     this.#transmit(octets, turn);
     this.state.life = "stopping";
     this.#restartRetransmission(turn);
@@ -330,25 +341,33 @@ export class ControlConnection {
   }
 
   #acknowledge(turn: Turn): void {
-    const { channel, remoteControlConnectionId } = this.state;
-    channel.acknowledgementDue = false;
+    this.state.channel.acknowledgementDue = false;
     this.#stop("acknowledge", turn);
-    // Without authentication a ZLB; an explicit ACK would count as a sequenced message with several peers.
-    this.#transmit(encodeZlb(remoteControlConnectionId, channel.nextNs, channel.nr), turn);
+    this.#transmit(this.#encodeAcknowledgement(turn), turn);
   }
 
-  #encode(message: ControlMessage, ns: number): Uint8Array {
-    return encodeMessage(this.state.remoteControlConnectionId, ns, this.state.channel.nr, message);
+  /**
+   * Without digests a ZLB: an explicit ACK would count as a sequenced message with several peers. A ZLB has no room for
+   * a digest, so with digests it must not be one (RFC 3931 6.15).
+   */
+  #encodeAcknowledgement(turn: Turn): Uint8Array {
+    const { nextNs, nr } = this.state.channel;
+    if (this.authentication.signs) return this.#encode({ name: "ACK" }, nextNs, turn);
+    return encodeZlb(this.state.remoteControlConnectionId, nextNs, nr);
+  }
+
+  #encode(message: ControlMessage, ns: number, turn: Turn): Uint8Array {
+    const { remoteControlConnectionId, channel } = this.state;
+    const envelope = this.authentication.envelope(turn.entropy);
+    return encodeMessage(remoteControlConnectionId, ns, channel.nr, message, envelope);
   }
 
   #transmit(encoded: Uint8Array, turn: Turn): void {
     const { channel, remote, socket, listener } = this.state;
-    let octets = encoded;
-    if (readNr(encoded) !== channel.nr) {
-      // A retransmission carries today's Nr (RFC 3931 4.2); the first copy may still be on its way, so it stays as it is.
-      octets = encoded.slice();
-      patchNr(octets, channel.nr);
-    }
+    // A retransmission carries today's Nr (RFC 3931 4.2) and a digest over it; what went out before stays as it is.
+    const octets = encoded.slice();
+    patchNr(octets, channel.nr);
+    this.authentication.sign(octets);
     if (socket !== 0) turn.emit({ type: "send", localControlConnectionId: socket, to: remote, octets });
     else if (listener !== undefined) turn.emit({ type: "reply", from: listener, to: remote, octets });
   }

@@ -1,9 +1,11 @@
 import { encodeMessage } from "../avp/encode.ts";
-import type { ControlMessage } from "../avp/messages.ts";
+import type { AvpValues, ControlMessage } from "../avp/messages.ts";
 import { ETHERNET_PSEUDOWIRE } from "./admission.ts";
+import type { Authentication } from "./authentication.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
-import { type Result, STOPCCN } from "./result-codes.ts";
+import type { Entropy } from "./core.ts";
+import { printable, type Result, STOPCCN } from "./result-codes.ts";
 import type { Turn } from "./turn.ts";
 
 /** SCCRQ, SCCRP and SCCCN (RFC 3931 6.1 to 6.3). */
@@ -20,6 +22,7 @@ export function opening(
     assignedControlConnectionId: connection.id,
     pseudowireCapabilitiesList: [ETHERNET_PSEUDOWIRE],
     receiveWindowSize: configuration.receiveWindow,
+    ...connection.authentication.nonce,
   };
   if (name === "SCCRP") return { name, ...common };
   const { tieBreaker } = connection.state;
@@ -36,6 +39,24 @@ export function stopCcn(connection: ControlConnection, cause: Result | undefined
 }
 
 /** The answer to an SCCRQ for which there is no connection: a StopCCN that nobody keeps or repeats. */
-export function refusal(remoteControlConnectionId: number, cause: Result): Uint8Array {
-  return encodeMessage(remoteControlConnectionId, 0, 1, { name: "StopCCN", resultCode: cause });
+export function refusal(
+  remoteControlConnectionId: number,
+  cause: Result,
+  authentication: Authentication | undefined,
+  entropy: Entropy,
+): Uint8Array {
+  const signer = authentication?.withoutOwnNonce();
+  const envelope = signer?.envelope(entropy);
+  const octets = encodeMessage(remoteControlConnectionId, 0, 1, { name: "StopCCN", resultCode: cause }, envelope);
+  signer?.sign(octets);
+  return octets;
+}
+
+/** Takes over what an acceptable SCCRQ or SCCRP says of its sender (RFC 3931 6.1, 6.2). */
+export function learnPeer(connection: ControlConnection, avps: AvpValues): void {
+  const { state } = connection;
+  state.peerHostname = printable(avps.hostName ?? "");
+  state.peerRouterId = avps.routerId;
+  state.peerPseudowireTypes = avps.pseudowireCapabilitiesList ?? [];
+  if (avps.receiveWindowSize !== undefined) connection.setPeerWindow(avps.receiveWindowSize);
 }

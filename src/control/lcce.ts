@@ -1,4 +1,6 @@
 import { type DecodedMessage, decodeMessage } from "../avp/decode.ts";
+import { describeMessage } from "../avp/describe.ts";
+import { decodeHeader } from "../avp/header.ts";
 import { ProtocolError } from "../avp/protocol-error.ts";
 import { avpsOf } from "./admission.ts";
 import type { LcceConfiguration } from "./configuration.ts";
@@ -8,6 +10,7 @@ import { sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
 import { Registry } from "./registry.ts";
 import { because, CDN, printable, STOPCCN } from "./result-codes.ts";
+import { discardForged } from "./sccrq.ts";
 import type { Session } from "./session.ts";
 import { TimerTable } from "./timer-table.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -177,47 +180,72 @@ export class Lcce implements Core {
     if (connection !== undefined && tunnel !== undefined && connection.state.life === "open") act(tunnel, connection);
   }
 
+  /** Who it is for, whether it is genuine, and only then what it says (RFC 3931 5.4.1). */
   #receiveDatagram(input: Of<"datagram">, turn: Turn): void {
-    const { from, octets } = input;
-    let decoded: DecodedMessage;
     try {
-      decoded = decodeMessage(octets);
+      const { controlConnectionId } = decodeHeader(input.octets);
+      const connection = this.#connections.get(controlConnectionId);
+      if (connection !== undefined) this.#receiveFor(connection, input, turn);
+      else if (controlConnectionId === 0) this.#receiveUnaddressed(input, turn);
+      else {
+        const message = `datagram for control connection ${controlConnectionId}`;
+        turn.log("debug", "unknown-control-connection", message, sender(input.from));
+      }
     } catch (error) {
       // RFC 3931 7.1: what has no sound header is discarded in silence.
       if (!(error instanceof ProtocolError)) throw error;
-      turn.log("debug", "datagram-discarded", error.message, { details: { from: `${from.address}:${from.port}` } });
-      return;
+      turn.log("debug", "datagram-discarded", error.message, sender(input.from));
     }
-    const id = decoded.header.controlConnectionId;
-    const connection = id === 0 ? this.#findByPeer(decoded, from) : this.#connections.get(id);
-    if (connection !== undefined) this.#receiveOn(connection, decoded, input, turn);
-    else if (id === 0 && messageName(decoded) === "SCCRQ") this.#receiveSccrq(decoded, input, turn);
-    else turn.log("debug", "unknown-control-connection", `datagram for control connection ${id}`, sender(from));
   }
 
-  /** A StopCCN from a peer that has not learnt our id names its own instead (RFC 3931 5.4.3). */
-  #findByPeer(decoded: DecodedMessage, from: Endpoint): ControlConnection | undefined {
-    if (messageName(decoded) !== "StopCCN") return undefined;
-    const remoteId = avpsOf(decoded).assignedControlConnectionId ?? 0;
-    if (remoteId === 0) return undefined;
-    for (const connection of this.#connections.owners()) {
-      const { remoteControlConnectionId, remote } = connection.state;
-      if (remoteControlConnectionId === remoteId && sameEndpoint(remote, from)) return connection;
-    }
-    return undefined;
-  }
-
-  #receiveOn(connection: ControlConnection, decoded: DecodedMessage, input: Of<"datagram">, turn: Turn): void {
-    const { state } = connection;
-    const { from } = input;
+  #receiveFor(connection: ControlConnection, input: Of<"datagram">, turn: Turn): void {
+    const { state, authentication } = connection;
+    const { from, octets } = input;
     const anyPort = state.initiator && state.state === "wait-ctl-reply";
     if (from.address !== state.remote.address || (from.port !== state.remote.port && !anyPort)) {
       turn.log("debug", "wrong-source", "datagram from another address than the peer's", sender(from));
+    } else if (!authentication.verify(octets)) this.#discardForged(connection, from, turn);
+    else this.#receiveOn(connection, decodeMessage(octets, authentication.unhidingKey), input, turn);
+  }
+
+  /** Control Connection ID 0: the sender does not know ours yet. */
+  #receiveUnaddressed(input: Of<"datagram">, turn: Turn): void {
+    const decoded = decodeMessage(input.octets);
+    const name = messageName(decoded);
+    if (name === "SCCRQ") this.#receiveSccrq(decoded, input, turn);
+    else if (name === "StopCCN") this.#receiveEarlyStopCcn(input, turn);
+    else
+      turn.log("debug", "unknown-control-connection", `${describeMessage(decoded)} without an id`, sender(input.from));
+  }
+
+  /** A StopCCN from a peer that has not learnt our id names its own instead (RFC 3931 5.4.3). */
+  #receiveEarlyStopCcn(input: Of<"datagram">, turn: Turn): void {
+    let suspect: ControlConnection | undefined;
+    for (const connection of this.#connections.owners()) {
+      const { remoteControlConnectionId, remote } = connection.state;
+      if (!sameEndpoint(remote, input.from)) continue;
+      if (!connection.authentication.verify(input.octets)) {
+        suspect = connection;
+        continue;
+      }
+      // The id may be hidden, and then each connection reads it with its own secret.
+      const decoded = decodeMessage(input.octets, connection.authentication.unhidingKey);
+      if (avpsOf(decoded).assignedControlConnectionId !== remoteControlConnectionId) continue;
+      this.#receiveOn(connection, decoded, input, turn);
       return;
     }
+    if (suspect !== undefined) this.#discardForged(suspect, input.from, turn);
+  }
+
+  #discardForged({ state }: ControlConnection, from: Endpoint, turn: Turn): void {
     const tunnel = this.#tunnels.get(state.tunnel);
+    if (tunnel !== undefined) discardForged(tunnel.state, from, turn);
+  }
+
+  #receiveOn(connection: ControlConnection, decoded: DecodedMessage, input: Of<"datagram">, turn: Turn): void {
+    const tunnel = this.#tunnels.get(connection.state.tunnel);
     if (tunnel === undefined) return;
-    const sound = this.#guard(turn, () => tunnel.receive(connection, decoded, from, turn));
+    const sound = this.#guard(turn, () => tunnel.receive(connection, decoded, input.from, turn));
     if (!sound) tunnel.refused(connection, "internal error", turn);
   }
 
@@ -232,19 +260,24 @@ export class Lcce implements Core {
     }
   }
 
-  #receiveSccrq(decoded: DecodedMessage, { from, to, octets }: Of<"datagram">, turn: Turn): void {
+  /** `decoded` is only a hint: it says whose secret can tell whether it is genuine (RFC 3931 5.4.1). */
+  #receiveSccrq(decoded: DecodedMessage, input: Of<"datagram">, turn: Turn): void {
+    const { from, to } = input;
     const tunnel = this.#tunnelFor(decoded, from, to);
     if (tunnel !== undefined) {
-      tunnel.receiveSccrq(decoded, octets, from, to, turn);
+      tunnel.receiveSccrq(input, turn);
       return;
     }
+    // Where there are secrets, a stranger learns nothing: not even which peers are configured.
+    const secretive = this.#configuration.tunnels.some(({ authentication }) => authentication.secrets.length > 0);
     if (!turn.mayRefuse()) return;
     turn.log("warn", "unknown-peer", "SCCRQ from a peer that no tunnel names", {
       details: { peer: `${from.address}:${from.port}`, host_name: printable(avpsOf(decoded).hostName ?? "") },
     });
+    if (secretive) return;
     const cause = because(STOPCCN.notAuthorized, "no tunnel is configured for this peer");
-    const answer = refusal(avpsOf(decoded).assignedControlConnectionId ?? 0, cause);
-    turn.emit({ type: "reply", from: to, to: from, octets: answer });
+    const remoteId = avpsOf(decoded).assignedControlConnectionId ?? 0;
+    turn.emit({ type: "reply", from: to, to: from, octets: refusal(remoteId, cause, undefined, turn.entropy) });
   }
 
   #mayRefuse(now: Instant, turn: Turn): boolean {

@@ -17,6 +17,8 @@ export interface TunnelState {
   closed: Result | undefined;
   since: Instant;
   lastError: string;
+  /** Messages dropped because their digest was missing or wrong. */
+  readonly forged: { count: number; loggedAt: Instant };
 }
 
 /** A tunnel's and its sessions' states, by name: what a restarted daemon goes on with. */
@@ -27,5 +29,14 @@ export interface SavedTunnel {
 
 export function initialState({ name, peer }: TunnelConfiguration, now: Instant): TunnelState {
   const address = peer !== undefined && isAddress(peer) ? peer : undefined;
-  return { name, address, live: 0, failures: 0, closed: undefined, since: now, lastError: "" };
+  return {
+    name,
+    address,
+    live: 0,
+    failures: 0,
+    closed: undefined,
+    since: now,
+    lastError: "",
+    forged: { count: 0, loggedAt: 0 },
+  };
 }

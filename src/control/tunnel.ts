@@ -1,17 +1,27 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import { MESSAGES, type MessageName } from "../avp/messages.ts";
 import type { ControlConnectionEffect, ControlConnectionEvent } from "../fsm/control-connection.ts";
-import { avpsOf, compareTieBreakers, formFlaw, identityFlaw, unknownTypeFlaw, unwillingness } from "./admission.ts";
+import {
+  avpsOf,
+  compareTieBreakers,
+  formFlaw,
+  identityFlaw,
+  isFarewell,
+  unknownTypeFlaw,
+  unwillingness,
+} from "./admission.ts";
+import { Authentication } from "./authentication.ts";
 import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection, takeOverSockets } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
 import { sameEndpoint } from "./endpoint.ts";
 import { excessHalfOpen, isRetransmission } from "./half-open.ts";
-import { opening, refusal, stopCcn } from "./handshake.ts";
+import { learnPeer, opening, refusal, stopCcn } from "./handshake.ts";
 import { PeerLookup } from "./peer-lookup.ts";
-import { because, describeResult, ERROR, generalError, printable, type Result, STOPCCN } from "./result-codes.ts";
+import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
+import { discardForged, type Request, type Sccrq, verifySccrq } from "./sccrq.ts";
 import { SessionTable } from "./session-table.ts";
 import { initialState, type SavedTunnel, type TunnelState } from "./tunnel-state.ts";
 import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
@@ -89,6 +99,7 @@ export class Tunnel {
         listener: undefined,
         tieBreaker: configuration.role === "both" ? turn.entropy.octets(TIE_BREAKER_LENGTH) : undefined,
         request: undefined,
+        authentication: Authentication.begin(configuration.authentication, turn.entropy),
       },
       turn,
     );
@@ -120,49 +131,45 @@ export class Tunnel {
     return alive;
   }
 
-  /** An SCCRQ whose sender this tunnel names. `to` is the socket that took it. */
-  receiveSccrq(decoded: DecodedMessage, octets: Uint8Array, from: Endpoint, to: Endpoint, turn: Turn): void {
+  /** An SCCRQ whose sender, if it is genuine, is this tunnel's peer. */
+  receiveSccrq(request: Request, turn: Turn): void {
+    const sccrq = verifySccrq(request, this.configuration, turn);
+    if (sccrq === undefined) {
+      discardForged(this.state, request.from, turn);
+      return;
+    }
+    const { decoded, remoteId, from } = sccrq;
     // The first message of a connection, whatever else it is (RFC 3931 4.2).
     if (decoded.header.ns !== 0) return;
-    const avps = avpsOf(decoded);
-    const remoteControlConnectionId = avps.assignedControlConnectionId ?? 0;
     // A retransmission carries CCID 0 too: it is known by its sender and the id that this one assigned.
     const known = this.connections(turn).find(
       ({ state }) =>
         !state.initiator &&
-        state.remoteControlConnectionId === remoteControlConnectionId &&
+        state.remoteControlConnectionId === remoteId &&
         sameEndpoint(state.remote, from) &&
-        isRetransmission(octets, state),
+        isRetransmission(request.octets, state),
     );
     if (known !== undefined) {
-      known.receive(decoded, turn);
+      known.receiveSccrqAgain(decoded, turn);
       return;
     }
     const flaw = formFlaw(decoded) ?? unwillingness(this.configuration, this.state.closed);
-    if (flaw !== undefined) this.#refuse(remoteControlConnectionId, flaw, from, to, turn);
-    else if (this.#settleTie(avps.tieBreaker, remoteControlConnectionId, from, to, turn)) {
-      this.#answer(decoded, octets, remoteControlConnectionId, from, to, turn);
-    }
+    if (flaw !== undefined) this.#refuse(sccrq, flaw, turn);
+    else if (this.#settleTie(sccrq, turn)) this.#answer(sccrq, turn);
   }
 
   /** RFC 3931 5.4.3. Returns whether the peer's SCCRQ is to be answered. */
-  #settleTie(
-    tieBreaker: Uint8Array | undefined,
-    remoteControlConnectionId: number,
-    from: Endpoint,
-    to: Endpoint,
-    turn: Turn,
-  ): boolean {
+  #settleTie(sccrq: Sccrq, turn: Turn): boolean {
     const own = this.live(turn);
     if (own?.state.state !== "wait-ctl-reply") return true;
-    const outcome = compareTieBreakers(own.state.tieBreaker, tieBreaker);
+    const outcome = compareTieBreakers(own.state.tieBreaker, avpsOf(sccrq.decoded).tieBreaker);
     turn.log("info", "control-connection-tie", `both ends opened at once; tie: ${outcome}`, own.context);
     switch (outcome) {
       case "won":
         this.#step(own, { type: "rx.SCCRQ", verdict: "tie-won" }, undefined, turn);
         // The peer is there now; it may not have been when our SCCRQ was sent.
         own.sendAgain(turn);
-        this.#refuse(remoteControlConnectionId, { result: STOPCCN.alreadyExists }, from, to, turn);
+        this.#refuse(sccrq, { result: STOPCCN.alreadyExists }, turn);
         return false;
       case "lost":
         this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
@@ -176,46 +183,38 @@ export class Tunnel {
     }
   }
 
-  #answer(
-    decoded: DecodedMessage,
-    octets: Uint8Array,
-    remoteControlConnectionId: number,
-    from: Endpoint,
-    to: Endpoint,
-    turn: Turn,
-  ): void {
+  #answer({ decoded, octets, remoteId, authentication, from, to }: Sccrq, turn: Turn): void {
     const excess = excessHalfOpen(this.connections(turn), from, turn.entropy);
     if (excess !== undefined) this.#drop(excess, turn);
-    const request = octets.slice();
     const connection = this.#createConnection(
-      { remoteControlConnectionId, initiator: false, remote: from, listener: to, tieBreaker: undefined, request },
+      {
+        remoteControlConnectionId: remoteId,
+        initiator: false,
+        remote: from,
+        listener: to,
+        tieBreaker: undefined,
+        authentication: authentication.state,
+        request: octets.slice(),
+      },
       turn,
     );
     if (this.live(turn) === undefined) {
       this.state.live = connection.id;
       this.state.since = turn.now;
     }
-    this.#learnPeer(connection, decoded);
+    learnPeer(connection, avpsOf(decoded));
     connection.receive(decoded, turn);
     this.#step(connection, { type: "rx.SCCRQ", verdict: "acceptable" }, undefined, turn);
   }
 
-  #refuse(remoteControlConnectionId: number, cause: Result, from: Endpoint, to: Endpoint, turn: Turn): void {
+  #refuse({ remoteId, authentication, from, to }: Sccrq, cause: Result, turn: Turn): void {
     if (!turn.mayRefuse()) return;
     turn.log("warn", "sccrq-refused", `SCCRQ refused: ${describeResult("StopCCN", cause)}`, {
       tunnel: this.state.name,
       details: { peer: `${from.address}:${from.port}` },
     });
-    turn.emit({ type: "reply", from: to, to: from, octets: refusal(remoteControlConnectionId, cause) });
-  }
-
-  #learnPeer(connection: ControlConnection, decoded: DecodedMessage): void {
-    const avps = avpsOf(decoded);
-    const { state } = connection;
-    state.peerHostname = printable(avps.hostName ?? "");
-    state.peerRouterId = avps.routerId;
-    state.peerPseudowireTypes = avps.pseudowireCapabilitiesList ?? [];
-    if (avps.receiveWindowSize !== undefined) connection.setPeerWindow(avps.receiveWindowSize);
+    const octets = refusal(remoteId, cause, authentication, turn.entropy);
+    turn.emit({ type: "reply", from: to, to: from, octets });
   }
 
   /** A datagram for a connection of this tunnel, from its peer. */
@@ -282,7 +281,7 @@ export class Tunnel {
   /** An answer may come from another port than the one we asked; then both ports are fixed (RFC 3931 4.1.2.2). */
   #takeSccrp(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
     if (connection.state.state !== "wait-ctl-reply") return;
-    this.#learnPeer(connection, decoded);
+    learnPeer(connection, avpsOf(decoded));
     if (this.configuration.localPort !== 0) takeOverSockets(connection, from, this.connections(turn), turn);
     connection.connectSocket(from, turn);
   }
@@ -351,6 +350,11 @@ export class Tunnel {
 
   /** The peer has begun anew: its old connection is dead at its end. One StopCCN, in case it is not. */
   #replace(previous: ControlConnection, turn: Turn): void {
+    if (!previous.established) {
+      // An attempt of ours, or another half-open one: like the loser of a tie it vanishes without a word.
+      this.#drop(previous, turn);
+      return;
+    }
     turn.log("info", "control-connection-replaced", `the old control connection is ${REPLACED}`, previous.context);
     this.#step(previous, { type: "local.close" }, because(STOPCCN.generalClear, REPLACED), turn);
     previous.release(turn);
@@ -456,10 +460,6 @@ export class Tunnel {
       if (connection.state.life === "open") this.#step(connection, { type: "local.close" }, cause, turn);
     }
   }
-}
-
-function isFarewell(decoded: DecodedMessage): boolean {
-  return decoded.kind === "message" && decoded.message.name === "StopCCN";
 }
 
 function isStopCcn(effect: ControlConnectionEffect): boolean {

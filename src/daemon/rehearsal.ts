@@ -67,6 +67,7 @@ function configuration(role: Role, peer: string): LcceConfiguration {
     local: "auto",
     localPort: PORT,
     encapsulation: "udp",
+    authentication: { secrets: [], digest: "none", hidden: false },
     helloIntervalMs: 60_000,
     retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },
     receiveWindow: 16,

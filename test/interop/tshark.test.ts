@@ -1,30 +1,12 @@
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../support/daemon-process.ts";
 import { execute, namespacesMissing } from "../support/namespaces.ts";
+import { dissect, type Frame, startCapture, tsharkMissing } from "../support/tshark.ts";
 import { type Extra, TwoSites } from "../support/two-sites.ts";
+import { MESSAGE_TYPES } from "../support/wire.ts";
 
 const missing = namespacesMissing() ?? tsharkMissing();
 const UP_MS = 10_000;
-
-/** RFC 3931 3.1: numbers of the message types. */
-const MESSAGE_TYPES: Readonly<Record<string, string>> = {
-  "1": "SCCRQ",
-  "2": "SCCRP",
-  "3": "SCCCN",
-  "4": "StopCCN",
-  "6": "HELLO",
-  "10": "ICRQ",
-  "11": "ICRP",
-  "12": "ICCN",
-  "14": "CDN",
-  "16": "SLI",
-  "20": "ACK",
-};
-
-/** What the dissector tells of one frame: field names with all their values. */
-type Frame = Readonly<Record<string, readonly string[] | undefined>>;
 
 const FIELDS = [
   "ip.src",
@@ -51,7 +33,7 @@ describe.skipIf(missing !== undefined)(`tshark understands two daemons${missing 
   afterEach(() => sites.remove());
 
   test("every control message of a connection's life", async () => {
-    const capture = await startCapture();
+    const capture = await startCapture(sites);
     // Patient enough that a busy machine makes no retransmissions.
     const extra: Extra = { lcce: 'datapath = "none"', tunnel: 'retransmit = { initial = "4s" }' };
     const lyon = sites.start(sites.lyon, sites.configuration(sites.lyon, extra));
@@ -66,7 +48,7 @@ describe.skipIf(missing !== undefined)(`tshark understands two daemons${missing 
     await lyon.untilTunnel("the StopCCN", 2_000, ({ state }) => state === "idle");
     const file = await capture.stop();
 
-    const frames = await dissect(file);
+    const frames = await dissect(file, FIELDS);
     expect(frames.length).toBeGreaterThan(10);
     for (const frame of frames) {
       const [udpLength = "", length = ""] = [frame["udp.length"]?.[0], frame["l2tp.length"]?.[0]];
@@ -93,47 +75,9 @@ describe.skipIf(missing !== undefined)(`tshark understands two daemons${missing 
   });
 });
 
-function tsharkMissing(): string | undefined {
-  try {
-    execFileSync("tshark", ["--version"], { stdio: "ignore" });
-    execFileSync("dumpcap", ["--version"], { stdio: "ignore" });
-  } catch {
-    return "needs tshark (Debian package tshark)";
-  }
-  return undefined;
-}
-
-/** Captures what passes the cable between the sites. `stop` returns the file. */
-async function startCapture(): Promise<{ readonly stop: () => Promise<string> }> {
-  const file = join(sites.directory, "exchange.pcap");
-  const args = ["-i", "wan", "-P", "-w", file, "-f", "udp port 1701"];
-  const dumpcap = sites.lyon.namespace.spawn("dumpcap", args, { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  dumpcap.stderr?.on("data", (octets: Buffer) => {
-    said += octets.toString();
-  });
-  // It says so once it has opened the device and the file.
-  await until(`dumpcap captures: ${said}`, 10_000, () => said.includes("File:"));
-  const stop = async () => {
-    const ended = new Promise((resolve) => dumpcap.on("close", resolve));
-    dumpcap.kill("SIGINT");
-    await ended;
-    return file;
-  };
-  return { stop };
-}
-
-async function dissect(file: string): Promise<readonly Frame[]> {
-  const fields = FIELDS.flatMap((field) => ["-e", field]);
-  const { code, stdout, stderr } = await execute("tshark", ["-r", file, "-T", "json", ...fields]);
-  if (code !== 0) throw new Error(`tshark failed: ${stderr}`);
-  const packets: { readonly _source: { readonly layers: Frame } }[] = JSON.parse(stdout);
-  return packets.map(({ _source }) => _source.layers);
-}
-
 /** "paris SCCRQ"; a message without AVPs is a ZLB. */
 function sentence(frame: Frame): string {
   const who = frame["ip.src"]?.[0] === sites.paris.address ? "paris" : "lyon";
   const type = frame["l2tp.avp.message_type"]?.[0];
-  return `${who} ${type === undefined ? "ZLB" : MESSAGE_TYPES[type]}`;
+  return `${who} ${type === undefined ? "ZLB" : MESSAGE_TYPES[Number(type)]}`;
 }

@@ -28,6 +28,7 @@ export function tunnel(name: string, more: Partial<TunnelConfiguration> = {}): T
     local: "auto",
     localPort: 1701,
     encapsulation: "udp",
+    authentication: { secrets: [], digest: "none", hidden: false },
     helloIntervalMs: 60_000,
     retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },
     receiveWindow: 16,

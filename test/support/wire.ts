@@ -1,5 +1,20 @@
 /** Control messages by hand, in hex, so that tests do not lean on the encoder that they judge. */
 
+/** RFC 3931 3.1: numbers of the message types. */
+export const MESSAGE_TYPES: Readonly<Record<number, string>> = {
+  1: "SCCRQ",
+  2: "SCCRP",
+  3: "SCCCN",
+  4: "StopCCN",
+  6: "HELLO",
+  10: "ICRQ",
+  11: "ICRP",
+  12: "ICCN",
+  14: "CDN",
+  16: "SLI",
+  20: "ACK",
+};
+
 export function octetsOfHex(hex: string): Uint8Array {
   return Uint8Array.from(Buffer.from(hex.replaceAll(" ", ""), "hex"));
 }

@@ -46,6 +46,7 @@ describe("defaults", () => {
           local: "auto",
           localPort: 1701,
           encapsulation: "udp",
+          authentication: { secrets: [], digest: "none", hidden: false },
           helloIntervalMs: 60_000,
           retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },
           receiveWindow: 16,
@@ -106,6 +107,10 @@ peer_port = 1
 local = "192.0.2.1"
 local_port = 0
 encapsulation = "udp"
+secret = "now"
+secret_previous = "before"
+digest = "sha1"
+hidden = true
 hello_interval = "0s"
 retransmit = { initial = "200ms", max = "8s", retries = 0, sccrq_retries = 2 }
 receive_window = 65535
@@ -130,6 +135,7 @@ bridge = "br0"`);
     local: "192.0.2.1",
     localPort: 0,
     encapsulation: "udp",
+    authentication: { secrets: [octets("now"), octets("before")], digest: "sha1", hidden: true },
     helloIntervalMs: 0,
     retransmit: { initialMs: 200, maxMs: 8_000, retries: 0, sccrqRetries: 2 },
     receiveWindow: 65_535,
@@ -266,8 +272,8 @@ test("every line that conf/site.toml comments out is good too, and a default whe
   // What is optional and has no default.
   expect(tunnel).toMatchObject({ peerHostname: "site-b", peerRouterId: 0xc6336402 });
   expect(tunnel?.sessions[0]).toMatchObject({ bridge: "br0", call: "both" });
-  expect({ ...tunnel, peerHostname: undefined, peerRouterId: undefined, sessions: [] }).toEqual({
-    ...shown,
-    sessions: [],
-  });
+  expect(tunnel?.authentication).toMatchObject({ digest: "md5", hidden: false });
+  expect(tunnel?.authentication.secrets).toHaveLength(2);
+  const optional = { peerHostname: undefined, peerRouterId: undefined, authentication: shown?.authentication };
+  expect({ ...tunnel, ...optional, sessions: [] }).toEqual({ ...shown, sessions: [] });
 });

@@ -1,0 +1,170 @@
+import { type DigestKind, digestKey, MAX_DIGESTS, placesOfDigests, signMessage, verifyMessage } from "../avp/digest.ts";
+import type { Envelope } from "../avp/encode.ts";
+import { decodeHeader } from "../avp/header.ts";
+import { hidingKey } from "../avp/hiding.ts";
+import { MESSAGES, type MessageName } from "../avp/messages.ts";
+import { peekNonce } from "../avp/nonce.ts";
+import type { AuthenticationConfiguration } from "./configuration.ts";
+import type { Entropy } from "./core.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** Octets of a nonce and of a Random Vector: RFC 3931 5.4.1 recommends 16 or more. */
+const NONCE_LENGTH = 16;
+
+/** Offset of the value of the Message Type AVP, which is always the first. */
+const MESSAGE_TYPE_OFFSET = 18;
+
+/**
+ * What one control connection has settled about authentication. Plain data; the secrets stay in the configuration.
+ * Empty nonces: without authentication, or not known yet.
+ */
+export interface AuthenticationState {
+  readonly localNonce: Uint8Array;
+  remoteNonce: Uint8Array;
+  /** Which of the secrets the peer has shown to know; -1 before it has shown any. */
+  provenSecret: number;
+}
+
+/**
+ * Message Digests and hiding of one control connection (RFC 3931 4.3, 5.3, 5.4.1). Three modes: off; integrity check
+ * (digests with the empty secret and no nonces); authenticated (a secret, nonces, a digest in every message).
+ */
+export class Authentication {
+  readonly state: AuthenticationState;
+  readonly #configuration: AuthenticationConfiguration;
+  readonly #keys: readonly Uint8Array[];
+
+  constructor(configuration: AuthenticationConfiguration, state: AuthenticationState) {
+    this.#configuration = configuration;
+    this.state = state;
+    this.#keys = digestKeysOf(configuration);
+  }
+
+  /** The state of a new connection; each has a nonce of its own (RFC 3931 5.4.1). */
+  static begin({ secrets }: AuthenticationConfiguration, entropy: Entropy): AuthenticationState {
+    const localNonce = secrets.length > 0 ? entropy.octets(NONCE_LENGTH) : NOTHING;
+    return { localNonce, remoteNonce: NOTHING, provenSecret: -1 };
+  }
+
+  get authenticated(): boolean {
+    return this.#configuration.secrets.length > 0;
+  }
+
+  /** Every message carries a digest: then acknowledgements are explicit, since a ZLB has no room for one. */
+  get signs(): boolean {
+    return this.#configuration.digest !== "none";
+  }
+
+  /** What SCCRQ and SCCRP carry to turn authentication on. */
+  get nonce(): { readonly controlMessageAuthenticationNonce?: Uint8Array } {
+    return this.authenticated ? { controlMessageAuthenticationNonce: this.state.localNonce } : {};
+  }
+
+  /** For an answer without a connection: what the peer never gets to know, it could not verify with. */
+  withoutOwnNonce(): Authentication {
+    return new Authentication(this.#configuration, { ...this.state, localNonce: NOTHING });
+  }
+
+  /** Room for digests, and what hides AVPs. `undefined`: the message goes as it is. */
+  envelope(entropy: Entropy): Envelope | undefined {
+    const { digest, hidden, secrets } = this.#configuration;
+    if (digest === "none") return undefined;
+    const digests: readonly DigestKind[] = this.#signingKeys().map(() => digest);
+    const secret = secrets[this.#secretInUse()];
+    // A peer that knows another secret could not read what is hidden: nothing is, until it is clear which one it has.
+    if (!hidden || secret === undefined) return { digests };
+    return { digests, hiding: { key: hidingKey(secret), randomVector: entropy.octets(NONCE_LENGTH) } };
+  }
+
+  /** Fills the digests that `envelope` made room for; again after Nr has changed. */
+  sign(octets: Uint8Array): void {
+    if (!this.signs) return;
+    const { localNonce, remoteNonce } = this.state;
+    const prefix = isSccrq(octets) ? NOTHING : concatenated(localNonce, remoteNonce);
+    // The room is that of the first transmission: the peer may have shown its secret since then.
+    const keys = placesOfDigests(octets).length > 1 ? this.#keys.slice(0, MAX_DIGESTS) : this.#signingKeys();
+    signMessage(
+      octets,
+      keys.map((key) => ({ key })),
+      prefix,
+    );
+  }
+
+  /**
+   * Whether a received message may be looked at (RFC 3931 4.3): authenticated, it needs a right digest; otherwise a
+   * wrong one means that it was damaged. Learns the peer's nonce and secret from what is right, and from nothing else.
+   */
+  verify(octets: Uint8Array): boolean {
+    if (!this.authenticated) return verifyMessage(octets, this.#keys, NOTHING) !== "wrong";
+    const opening = isType(octets, "SCCRQ") || isType(octets, "SCCRP");
+    const nonce = opening ? peekNonce(octets) : this.state.remoteNonce;
+    // Authentication works in both directions or not at all.
+    if (nonce === undefined) return false;
+    const secret = this.#verifyWith(octets, nonce);
+    if (secret === undefined) return false;
+    if (opening) this.state.remoteNonce = nonce;
+    this.state.provenSecret = secret;
+    return true;
+  }
+
+  #verifyWith(octets: Uint8Array, nonce: Uint8Array): number | undefined {
+    for (const prefix of this.#prefixes(octets, nonce)) {
+      const result = verifyMessage(octets, this.#keys, prefix);
+      if (typeof result === "number") return result;
+    }
+    return undefined;
+  }
+
+  /** In the sender's view: its nonce first. While not both are known, peers differ in what they leave out. */
+  #prefixes(octets: Uint8Array, nonce: Uint8Array): readonly Uint8Array[] {
+    const { localNonce } = this.state;
+    if (isSccrq(octets)) return [NOTHING];
+    if (nonce.length === 0) return [localNonce, NOTHING];
+    // Who has not learnt our id has not learnt our nonce either: both come with the SCCRP.
+    return isUnaddressed(octets) ? [nonce, NOTHING] : [concatenated(nonce, localNonce)];
+  }
+
+  /** For hidden AVPs of a message that was verified. */
+  get unhidingKey(): Uint8Array | undefined {
+    const secret = this.#configuration.secrets[this.#secretInUse()];
+    return secret === undefined ? undefined : hidingKey(secret);
+  }
+
+  /** The one that the peer has shown to know; the only one there is; else none is certain: -1. */
+  #secretInUse(): number {
+    const { secrets } = this.#configuration;
+    return secrets.length === 1 ? 0 : this.state.provenSecret;
+  }
+
+  /** One digest per secret while it is not known which one the peer has (RFC 3931 5.4.1 allows two). */
+  #signingKeys(): readonly Uint8Array[] {
+    const proven = this.#keys[this.state.provenSecret];
+    return proven === undefined ? this.#keys.slice(0, MAX_DIGESTS) : [proven];
+  }
+}
+
+/** Keys by secret; without a secret the empty one serves for the integrity check. */
+function digestKeysOf({ secrets }: AuthenticationConfiguration): readonly Uint8Array[] {
+  return secrets.length === 0 ? [digestKey(NOTHING)] : secrets.map(digestKey);
+}
+
+function isSccrq(octets: Uint8Array): boolean {
+  return isType(octets, "SCCRQ");
+}
+
+function isUnaddressed(octets: Uint8Array): boolean {
+  return decodeHeader(octets).controlConnectionId === 0;
+}
+
+function isType(octets: Uint8Array, name: MessageName): boolean {
+  const type = ((octets[MESSAGE_TYPE_OFFSET] ?? 0) << 8) | (octets[MESSAGE_TYPE_OFFSET + 1] ?? 0);
+  return octets.length > MESSAGE_TYPE_OFFSET + 1 && type === MESSAGES[name].type;
+}
+
+function concatenated(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const octets = new Uint8Array(first.length + second.length);
+  octets.set(first);
+  octets.set(second, first.length);
+  return octets;
+}

@@ -1,0 +1,44 @@
+import { type DecodedMessage, decodeMessage } from "../avp/decode.ts";
+import { avpsOf } from "./admission.ts";
+import { Authentication } from "./authentication.ts";
+import type { TunnelConfiguration } from "./configuration.ts";
+import type { Endpoint } from "./core.ts";
+import type { TunnelState } from "./tunnel-state.ts";
+import type { Turn } from "./turn.ts";
+
+/** A wrong digest is logged at most this often, so that nobody fills the log from outside. */
+const FORGERY_LOG_MS = 60_000;
+
+/** A datagram as it came; `to` is the socket that took it. */
+export interface Request {
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  readonly octets: Uint8Array;
+}
+
+/** A genuine SCCRQ. */
+export interface Sccrq extends Request {
+  readonly decoded: DecodedMessage;
+  /** The Control Connection ID that the peer assigned; 0 where it has not. */
+  readonly remoteId: number;
+  /** With our nonce and the peer's: the connection's, if there will be one. */
+  readonly authentication: Authentication;
+}
+
+/** `undefined`: whoever sent it does not know the tunnel's secret (RFC 3931 4.3, 5.4.1). */
+export function verifySccrq(request: Request, configuration: TunnelConfiguration, turn: Turn): Sccrq | undefined {
+  const policy = configuration.authentication;
+  const authentication = new Authentication(policy, Authentication.begin(policy, turn.entropy));
+  if (!authentication.verify(request.octets)) return undefined;
+  const decoded = decodeMessage(request.octets, authentication.unhidingKey);
+  return { ...request, decoded, remoteId: avpsOf(decoded).assignedControlConnectionId ?? 0, authentication };
+}
+
+/** A message whose digest is missing or wrong is dropped in silence, counted, and spoken of once a minute. */
+export function discardForged({ name, forged }: TunnelState, from: Endpoint, turn: Turn): void {
+  forged.count += 1;
+  if (forged.count > 1 && turn.now - forged.loggedAt < FORGERY_LOG_MS) return;
+  forged.loggedAt = turn.now;
+  const words = `message dropped: its digest is missing or wrong; is the secret the same at both ends? ${forged.count} so far`;
+  turn.log("warn", "digest-wrong", words, { tunnel: name, details: { peer: `${from.address}:${from.port}` } });
+}
