@@ -36,6 +36,18 @@ describe.skipIf(unavailable !== undefined)(
       expect(new Set(passed).size).toBeGreaterThanOrEqual(checks);
     });
 
+    test("the datapath alone: every request and refusal, 2,000 sessions at full speed", {
+      timeout: TIMEOUT_MS,
+    }, async () => {
+      const script = fileURLToPath(new URL("vm/guest/kernel-datapath.mjs", import.meta.url));
+      const { exitCode, output } = await runInVm({ script, timeoutMs: TIMEOUT_MS });
+      const { passed, failed } = readChecks(output);
+      expect(failed.join("\n\n")).toBe("");
+      expect(exitCode, lastLines(output)).toBe(0);
+      expect(passed.length).toBeGreaterThanOrEqual(40);
+      expect(passed.join("\n")).toMatch(/2,?000 sessions/);
+    });
+
     test("the demonstration", { timeout: TIMEOUT_MS }, async () => {
       const script = fileURLToPath(new URL("../../dist/demo/demo.js", import.meta.url));
       const { exitCode, output } = await runInVm({ script, timeoutMs: TIMEOUT_MS });
