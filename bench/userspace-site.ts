@@ -30,6 +30,7 @@ export interface SiteCalls {
   deleteTunnel(localControlConnectionId: number): Promise<void>;
   createSession(session: SessionRequest): Promise<void>;
   raiseSession(localSessionId: number): Promise<void>;
+  lowerSession(localSessionId: number): Promise<void>;
   deleteSession(localSessionId: number): Promise<void>;
   counters(): Promise<readonly SessionCounters[]>;
   discarded(): Promise<number>;
@@ -62,6 +63,7 @@ const calls: SiteCalls = {
   deleteTunnel: (localControlConnectionId) => datapath.deleteTunnel(localControlConnectionId),
   createSession: (session) => datapath.createSession(session),
   raiseSession: (localSessionId) => datapath.raiseSession(localSessionId),
+  lowerSession: (localSessionId) => datapath.lowerSession(localSessionId),
   deleteSession: (localSessionId) => datapath.deleteSession(localSessionId),
   counters: () => datapath.counters(),
   discarded: () => datapath.discarded(),

@@ -20,11 +20,7 @@ const stamp = join(root, "dist", ".built");
  * Ends the process with one line when that is not possible.
  */
 export async function prepare() {
-  requireNode();
-  if (dependenciesAreStale()) {
-    console.log("prepare: installing the dependencies (npm ci)");
-    await need("npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"]);
-  }
+  await prepareDependencies();
   const newest = newestSource();
   if (!existsSync(stamp) || Number(readFileSync(stamp, "utf8")) < newest) {
     console.log("prepare: building (npm run build)");
@@ -32,6 +28,15 @@ export async function prepare() {
     removeOrphans(join(root, "dist"));
     // The time of the newest source that went in, not the time of the build: an edit made meanwhile builds again.
     writeFileSync(stamp, `${newest}\n`);
+  }
+}
+
+/** The same without a build: Vitest compiles what it needs. */
+export async function prepareDependencies() {
+  requireNode();
+  if (dependenciesAreStale()) {
+    console.log("prepare: installing the dependencies (npm ci)");
+    await need("npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"]);
   }
 }
 

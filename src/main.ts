@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --enable-source-maps
-import { type Command, parseArguments, USAGE } from "./cli/arguments.ts";
+import { type Command, parseArguments, type RunCommand, USAGE } from "./cli/arguments.ts";
 import { complain, EXIT, type Terminal } from "./cli/terminal.ts";
 
 /** The composition root. Commands are imported when they are asked for: `show` need not load the daemon. */
@@ -26,19 +26,27 @@ async function perform(command: Command, terminal: Terminal): Promise<number> {
       const { openOrClose } = await import("./cli/open-close.ts");
       return openOrClose(command, terminal);
     }
+    case "replay": {
+      const { replay } = await import("./cli/replay.ts");
+      return replay(command, terminal);
+    }
+    case "reload": {
+      const { reload } = await import("./cli/reload.ts");
+      return reload(command, terminal);
+    }
     case "run":
-      return runDaemon(command.conf, terminal);
+      return runDaemon(command, terminal);
   }
 }
 
-async function runDaemon(configPath: string, terminal: Terminal): Promise<number> {
+async function runDaemon({ conf: configPath, record }: RunCommand, terminal: Terminal): Promise<number> {
   const { listenForStopSignals } = await import("./daemon/stop-signals.ts");
   const signals = listenForStopSignals();
   const { loadOrExplain } = await import("./cli/load-or-explain.ts");
   const site = loadOrExplain(configPath, terminal);
   if (site === undefined) return EXIT.wrongUsage;
   const { run } = await import("./daemon/run.ts");
-  return run({ site, configPath, signals });
+  return run({ site, configPath, signals, recordPath: record });
 }
 
 async function main(argv: readonly string[], terminal: Terminal): Promise<number> {

@@ -2,7 +2,8 @@ import { avp, type SingleAvp } from "./definition.ts";
 import { type AvpFormat, octetsOf, uint16 } from "./format.ts";
 import { RFC3931_AVPS } from "./rfc3931-avps.ts";
 
-const CISCO = 9;
+/** SMI Network Management Private Enterprise Code of Cisco Systems. */
+export const CISCO = 9;
 
 /** A vendor AVP from the drafts before RFC 3931; layout, M and H are those of its twin there, if it has one. */
 interface CiscoAvp extends SingleAvp {
@@ -18,7 +19,10 @@ function own(type: number, format: AvpFormat<unknown>): CiscoAvp {
   return avp(type, format, { vendorId: CISCO, mandatory: true, hideable: true, section: "Cisco" });
 }
 
-/** Cisco's AVPs as IOS and others send them. They are recognised: an M bit on them tears nothing down. */
+/**
+ * Cisco's AVPs as IOS and others send them. They are recognised: an M bit on them tears nothing down. One that has a twin
+ * stands in for it where that is missing.
+ */
 export const CISCO_AVPS = {
   assignedConnectionId: twin(1, "assignedControlConnectionId"),
   pseudowireCapabilitiesList: twin(2, "pseudowireCapabilitiesList"),

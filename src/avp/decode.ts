@@ -1,4 +1,5 @@
 import { avpEnd, HIDDEN_BIT, MANDATORY_BIT, MESSAGE_TYPE_LENGTH, TYPE_OFFSET, VENDOR_OFFSET } from "./avp-header.ts";
+import { CISCO } from "./cisco-avps.ts";
 import type { AvpDefinition } from "./definition.ts";
 import { AVP_HEADER_LENGTH, FormatFailure, MAX_AVP_LENGTH, WRONG_LENGTH } from "./format.ts";
 import { type ControlHeader, decodeHeader, HEADER_LENGTH } from "./header.ts";
@@ -84,6 +85,11 @@ export function decodeMessage(octets: Uint8Array, unhidingKey?: Uint8Array): Dec
   return decodeKnown(octets, header, plan, unhidingKey);
 }
 
+/** Whether the sender knows AVPs of Cisco's. */
+export function hasCiscoAvps(decoded: DecodedMessage): boolean {
+  return "recognised" in decoded && decoded.recognised.some(({ vendorId }) => vendorId === CISCO);
+}
+
 /** Message Type has to be the first AVP, 8 octets, not hidden (RFC 3931 5.4.1); its vendor is open. */
 function checkMessageType(octets: Uint8Array, end: number): void {
   if (end < HEADER_LENGTH + MESSAGE_TYPE_LENGTH) {
@@ -111,6 +117,8 @@ class Harvest {
   readonly refused: RejectedAvp[] = [];
   readonly ignored: RejectedAvp[] = [];
   readonly recognised: RawAvp[] = [];
+  /** Of Cisco's twins, by the name of the AVP that each stands in for. */
+  standIns: Map<string, unknown> | undefined;
   readonly unhiding: Unhiding | undefined;
 
   constructor(name: MessageName, unhidingKey: Uint8Array | undefined) {
@@ -143,6 +151,7 @@ function decodeKnown(
     takeAvp(octets, offset, end, plan, harvest);
     offset = end;
   }
+  if (harvest.standIns !== undefined) for (const [name, value] of harvest.standIns) values[name] ??= value;
   for (const name of plan.requires) {
     if (values[name] === undefined) return incomplete(header, plan, harvest);
   }
@@ -162,6 +171,8 @@ function takeAvp(octets: Uint8Array, offset: number, end: number, plan: MessageP
   const slot = plan.slotByKey.get(avpKey(vendorId, type));
   if (slot === undefined) {
     takeUnlisted(octets, offset, end, harvest);
+    const twin = plan.twinByKey.get(avpKey(vendorId, type));
+    if (twin !== undefined) takeTwin(octets, offset, end, twin, harvest);
     return;
   }
   if ((readUint16(octets, offset) & HIDDEN_BIT) !== 0) {
@@ -222,6 +233,29 @@ function turnDown(
   if (legacy) harvest.recognised.push(avp);
   else if (reason === "duplicate") harvest.ignored.push({ ...avp, reason, name });
   else harvest.judge({ ...avp, reason, name });
+}
+
+/** Cisco's form of an AVP of the message's table; the first that can be read may stand in for it. */
+function takeTwin(octets: Uint8Array, offset: number, end: number, slot: Slot, harvest: Harvest): void {
+  const { name, definition } = slot;
+  const first = offset + AVP_HEADER_LENGTH;
+  const hidden = (readUint16(octets, offset) & HIDDEN_BIT) !== 0;
+  const octetsOfValue = octets.subarray(first, end);
+  const clear = hidden ? unhidden(definition, octetsOfValue, harvest.unhiding) : octetsOfValue;
+  if (clear === undefined || harvest.standIns?.has(name)) return;
+  const value = definition.format.decode(clear, 0, clear.length);
+  if (value instanceof FormatFailure) return;
+  harvest.standIns ??= new Map();
+  harvest.standIns.set(name, value);
+}
+
+function unhidden(
+  { type, hideable }: AvpDefinition,
+  hidden: Uint8Array,
+  unhiding: Unhiding | undefined,
+): Uint8Array | undefined {
+  const { key, randomVector } = unhiding ?? {};
+  return hideable && key && randomVector ? unhide(type, key, randomVector, hidden) : undefined;
 }
 
 /** An AVP that the message's table does not list. */

@@ -47,6 +47,28 @@ export function describeMessage(decoded: DecodedMessage): string {
   }
 }
 
+/** The AVPs of a message with their values, as far as they could be read: 'Host Name "a", Router ID 1'. */
+export function describeValues(decoded: DecodedMessage): string {
+  if (decoded.kind === "zlb" || decoded.kind === "unknown") return "";
+  const values: object = decoded.kind === "message" ? decoded.message : decoded.avps;
+  const parts = Object.entries(values)
+    .filter(([name, value]) => name !== "name" && value !== undefined)
+    .map(([name, value]) => `${titleOf(name)} ${describeValue(value)}`);
+  for (const avp of [...decoded.refused, ...decoded.ignored]) parts.push(`${avp.reason}: ${describeAvp(avp)}`);
+  return parts.join(", ");
+}
+
+function describeValue(value: unknown): string {
+  if (value instanceof Uint8Array) {
+    return `0x${Array.from(value, (octet) => octet.toString(16).padStart(2, "0")).join("")}`;
+  }
+  if (Array.isArray(value)) return `[${value.map(describeValue).join(" ")}]`;
+  if (typeof value !== "object" || value === null)
+    return typeof value === "string" ? JSON.stringify(value) : `${value}`;
+  const fields = Object.entries(value).filter(([, each]) => each !== undefined);
+  return `{${fields.map(([name, each]) => `${name} ${describeValue(each)}`).join(", ")}}`;
+}
+
 /** "Remote End ID" for remoteEndId. */
 export function titleOf(name: string): string {
   const words = name.match(/[A-Z]?[a-z]+\d*|[A-Z]\d+|\d+/g) ?? [name];

@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { avpEnd, HIDDEN_BIT, isIetfAvp } from "./avp-header.ts";
 import { AVP_HEADER_LENGTH } from "./format.ts";
 import { decodeHeader, HEADER_LENGTH, MAX_MESSAGE_LENGTH, readLength } from "./header.ts";
-import { readUint16, writeOctets } from "./octets.ts";
+import { copyOctets, readUint16, writeOctets } from "./octets.ts";
 import type { MessageDigest } from "./record-format.ts";
 import { AVPS } from "./registry.ts";
 
@@ -130,6 +130,44 @@ export function verifyMessage(
     }
   }
   return "wrong";
+}
+
+/** What a digest is computed with: a key from digestKey, and the nonces in the sender's view. */
+export interface Signature {
+  readonly key: Uint8Array;
+  readonly prefix: Uint8Array;
+}
+
+/**
+ * For each Message Digest of a message the index of the signature that it is, `undefined` where it is none of them. Of
+ * misplaced ones nothing is told. Throws ProtocolError where the datagram has no sound control header.
+ */
+export function matchDigests(octets: Uint8Array, signatures: readonly Signature[]): readonly (number | undefined)[] {
+  const places = placesOfDigests(octets);
+  if (places === "misplaced") return [];
+  const message = copyOctets(octets, 0, readLength(octets));
+  blank(message, places);
+  return places.map(({ kind, offset, length }) => {
+    if (kind === undefined) return undefined;
+    const received = octets.subarray(offset, offset + length);
+    const index = signatures.findIndex(({ key, prefix }) =>
+      timingSafeEqual(digestOf(kind, key, prefix, message), received),
+    );
+    return index < 0 ? undefined : index;
+  });
+}
+
+/** Fills those Message Digests of a message, in place, for which there is a signature; in their order. */
+export function signDigests(octets: Uint8Array, signatures: readonly (Signature | undefined)[]): void {
+  const places = placesOfDigests(octets);
+  if (places === "misplaced") return;
+  const message = copyOctets(octets, 0, readLength(octets));
+  blank(message, places);
+  for (const [index, { kind, offset }] of places.entries()) {
+    const signature = signatures[index];
+    if (kind === undefined || signature === undefined) continue;
+    writeOctets(octets, offset, digestOf(kind, signature.key, signature.prefix, message));
+  }
 }
 
 /** The digest octets of every Message Digest AVP count as zero, whichever of them is computed (RFC 3931 5.4.1). */

@@ -1,4 +1,5 @@
 import { HIDDEN_BIT, MANDATORY_BIT } from "./avp-header.ts";
+import { CISCO, CISCO_AVPS } from "./cisco-avps.ts";
 import { describeAvp } from "./describe.ts";
 import { type DigestKind, MAX_DIGESTS, unsignedDigest } from "./digest.ts";
 import { AVP_HEADER_LENGTH, MAX_AVP_LENGTH } from "./format.ts";
@@ -26,6 +27,8 @@ export interface Envelope {
   /** One Message Digest AVP each, two at most; signMessage fills them. */
   readonly digests?: readonly DigestKind[];
   readonly hiding?: Hiding;
+  /** Cisco's AVPs beside those that they are the twins of, for a peer that sends them too; but none for what is hidden. */
+  readonly ciscoTwins?: boolean;
 }
 
 /** Where a message is built before its length is known; one AVP may reach beyond what a message may have. */
@@ -78,10 +81,34 @@ const MESSAGE_DIGEST: Row = { name: "messageDigest", definition: AVPS.messageDig
 const RANDOM_VECTOR: Row = { name: "randomVector", definition: AVPS.randomVector };
 
 /** Message Digests directly behind Message Type, then the AVPs, hidden or not (RFC 3931 5.4.1). */
-function writeEnvelope(start: number, plan: MessagePlan, values: Values, { digests = [], hiding }: Envelope): number {
+function writeEnvelope(start: number, plan: MessagePlan, values: Values, envelope: Envelope): number {
+  const { digests = [], hiding, ciscoTwins = false } = envelope;
   if (digests.length > MAX_DIGESTS) throw new RangeError(`${digests.length} digests are more than ${MAX_DIGESTS}`);
   const body = digests.reduce((offset, kind) => writeAvp(offset, MESSAGE_DIGEST, unsignedDigest(kind)), start);
-  return hiding === undefined ? writeAvps(body, plan, values) : writeSomeHidden(body, plan, values, hiding);
+  const end = hiding === undefined ? writeAvps(body, plan, values) : writeSomeHidden(body, plan, values, hiding);
+  return ciscoTwins ? writeTwins(end, plan, values, hiding) : end;
+}
+
+const DRAFT_AVP_VERSION = CISCO_AVPS.draftAvpVersion;
+/** The version of the drafts that Cisco's AVPs are of. */
+const DRAFT = 1;
+
+function writeTwins(start: number, plan: MessagePlan, values: Values, hiding: Hiding | undefined): number {
+  let offset = start;
+  for (const [name, twin] of plan.twinByName) {
+    if (values[name] === undefined || isHidden(twin, hiding)) continue;
+    offset = writeAvp(offset, twin, values[name]);
+  }
+  if (plan.name !== "SCCRQ" && plan.name !== "SCCRP") return offset;
+  return finishAvp(
+    offset,
+    DRAFT_AVP_VERSION.format.encode(scratch, startAvp(offset, CISCO, DRAFT_AVP_VERSION.type), DRAFT),
+    DRAFT_AVP_VERSION.mandatory,
+  );
+}
+
+function isHidden({ name, definition }: Slot, hiding: Hiding | undefined): boolean {
+  return hiding !== undefined && definition.hideable && hiding.only?.includes(name) !== false;
 }
 
 function writeSomeHidden(start: number, plan: MessagePlan, values: Values, hiding: Hiding): number {
@@ -92,8 +119,9 @@ function writeSomeHidden(start: number, plan: MessagePlan, values: Values, hidin
   let offset = start;
   for (const slot of slotsInOrder(plan, values)) {
     const value = values[slot.name];
-    const hidden = slot.definition.hideable && (only === undefined || only.includes(slot.name));
-    offset = hidden ? writeEachHidden(offset, slot, value, hiding, vectors) : writeEach(offset, slot, value);
+    offset = isHidden(slot, hiding)
+      ? writeEachHidden(offset, slot, value, hiding, vectors)
+      : writeEach(offset, slot, value);
   }
   return offset;
 }

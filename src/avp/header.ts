@@ -28,17 +28,27 @@ export const MAX_MESSAGE_LENGTH = 0xffff;
 const TYPE_LENGTH_SEQUENCE_BITS = 0xc8;
 const VERSION_MASK = 0x0f;
 const VERSION = 3;
+const VERSION_2 = 2;
+/** In version 2 these two say that more stands in the header, and a control message never has them (RFC 2661 3.1). */
+const OFFSET_PRIORITY_BITS = 0x03;
 const FLAGS_AND_VERSION = 0xc803;
 const NR_OFFSET = 10;
 
-/** Reserved bits are ignored. Throws ProtocolError where RFC 3931 7.1 wants the datagram discarded. */
+/**
+ * Reserved bits are ignored. Throws ProtocolError where RFC 3931 7.1 wants the datagram discarded.
+ *
+ * A header in version 2 passes only where both of its 16-bit ids are 0: that of an SCCRQ, whose sender may speak version 3
+ * too (RFC 3931 4.7.3). All else of version 2 belongs to a tunnel that does not exist here, and its ids must not be taken
+ * for a Control Connection ID.
+ */
 export function decodeHeader(octets: Uint8Array): ControlHeader {
   if (octets.length < HEADER_LENGTH) {
     throw new ProtocolError("malformed-header", `${octets.length} octets are too few for a control header`);
   }
   // Ver before all: in another version the other bits mean something else (RFC 3931 4.1.2.1).
   const version = (octets[1] ?? 0) & VERSION_MASK;
-  if (version !== VERSION) throw new ProtocolError("unsupported-version", `version ${version} is not ${VERSION}`);
+  if (version !== VERSION && !isUnaddressedVersion2(octets))
+    throw new ProtocolError("unsupported-version", `version ${version} is not ${VERSION}`);
   if (((octets[0] ?? 0) & TYPE_LENGTH_SEQUENCE_BITS) !== TYPE_LENGTH_SEQUENCE_BITS) {
     throw new ProtocolError("malformed-header", "the T, L and S bits of a control message have to be set");
   }
@@ -52,6 +62,15 @@ export function decodeHeader(octets: Uint8Array): ControlHeader {
     nr: readUint16(octets, NR_OFFSET),
     length,
   };
+}
+
+/** Of a datagram that decodeHeader has accepted. */
+export function isVersion2(octets: Uint8Array): boolean {
+  return ((octets[1] ?? 0) & VERSION_MASK) === VERSION_2;
+}
+
+function isUnaddressedVersion2(octets: Uint8Array): boolean {
+  return isVersion2(octets) && ((octets[0] ?? 0) & OFFSET_PRIORITY_BITS) === 0 && readUint32(octets, 4) === 0;
 }
 
 /** Writes 12 octets to the start of `target`. Throws RangeError where a number does not fit its field. */

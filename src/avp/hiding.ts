@@ -33,11 +33,7 @@ export function hide(
   const octets = new Uint8Array(length);
   writeUint16(octets, 0, value.length);
   writeOctets(octets, writeOctets(octets, LENGTH_FIELD, value), padding);
-  let mask = firstMask(type, key, randomVector);
-  for (let offset = 0; offset < length; offset += BLOCK) {
-    maskBlock(octets, offset, mask);
-    if (offset + BLOCK < length) mask = followingMask(key, octets, offset);
-  }
+  maskInPlace(type, key, randomVector, octets);
   return octets;
 }
 
@@ -48,6 +44,46 @@ export function unhide(
   randomVector: Uint8Array,
   hidden: Uint8Array,
 ): Uint8Array | undefined {
+  const octets = unmask(type, key, randomVector, hidden);
+  const end = endOfValue(octets);
+  return end === undefined ? undefined : octets.subarray(LENGTH_FIELD, end);
+}
+
+/**
+ * The same hidden value for those who have another secret, as long as it was: `change` gives what is to be hidden in the
+ * place of the value, with as many octets. Original Length is kept even where it cannot be true, and then everything
+ * behind it counts as the value; so does padding, apart from it.
+ */
+export function rehide(
+  type: number,
+  keys: { readonly from: Uint8Array; readonly to: Uint8Array },
+  randomVector: Uint8Array,
+  hidden: Uint8Array,
+  change: (value: Uint8Array) => Uint8Array,
+): Uint8Array {
+  const octets = unmask(type, keys.from, randomVector, hidden);
+  const end = endOfValue(octets) ?? octets.length;
+  if (end > LENGTH_FIELD) writeOctets(octets, LENGTH_FIELD, change(octets.subarray(LENGTH_FIELD, end)));
+  if (end < octets.length) writeOctets(octets, end, change(octets.subarray(end)));
+  maskInPlace(type, keys.to, randomVector, octets);
+  return octets;
+}
+
+/** Too few octets even for an Original Length are too few for any. */
+function endOfValue(octets: Uint8Array): number | undefined {
+  const end = LENGTH_FIELD + readUint16(octets, 0);
+  return end > octets.length ? undefined : end;
+}
+
+function maskInPlace(type: number, key: Uint8Array, randomVector: Uint8Array, octets: Uint8Array): void {
+  let mask = firstMask(type, key, randomVector);
+  for (let offset = 0; offset < octets.length; offset += BLOCK) {
+    maskBlock(octets, offset, mask);
+    if (offset + BLOCK < octets.length) mask = followingMask(key, octets, offset);
+  }
+}
+
+function unmask(type: number, key: Uint8Array, randomVector: Uint8Array, hidden: Uint8Array): Uint8Array {
   const { length } = hidden;
   const octets = copyOctets(hidden, 0, length);
   let mask = firstMask(type, key, randomVector);
@@ -55,9 +91,7 @@ export function unhide(
     maskBlock(octets, offset, mask);
     if (offset + BLOCK < length) mask = followingMask(key, hidden, offset);
   }
-  // Too few octets even for an Original Length are too few for any.
-  const end = LENGTH_FIELD + readUint16(octets, 0);
-  return end > length ? undefined : octets.subarray(LENGTH_FIELD, end);
+  return octets;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { CISCO_AVPS } from "./cisco-avps.ts";
 import type { AvpDefinition } from "./definition.ts";
 import { avpsOf, MESSAGE_NAMES, MESSAGES, type MessageName } from "./messages.ts";
 import { AVPS, type AvpName, avpKey, findAvp } from "./registry.ts";
@@ -20,6 +21,9 @@ export interface MessagePlan {
   readonly requires: readonly AvpName[];
   readonly slotByName: ReadonlyMap<string, Slot>;
   readonly slotByKey: ReadonlyMap<number, Slot>;
+  /** What Cisco sends beside an AVP of this message, or in its place: at that AVP's place, with a definition of its own. */
+  readonly twinByName: ReadonlyMap<string, Slot>;
+  readonly twinByKey: ReadonlyMap<number, Slot>;
 }
 
 function planOf(name: MessageName): MessagePlan {
@@ -27,7 +31,25 @@ function planOf(name: MessageName): MessagePlan {
   const slots = avpsOf(name).map((avpName, order) => slotOf(avpName, order));
   const slotByName = new Map(slots.map((slot) => [slot.name, slot]));
   const slotByKey = new Map(slots.map((slot) => [avpKey(slot.definition.vendorId, slot.definition.type), slot]));
-  return { name, type, mandatory, requires, slotByName, slotByKey };
+  const twins = twinsOf(name, slots);
+  const twinByName = new Map(twins.map((slot) => [slot.name, slot]));
+  const twinByKey = new Map(twins.map((slot) => [avpKey(slot.definition.vendorId, slot.definition.type), slot]));
+  return { name, type, mandatory, requires, slotByName, slotByKey, twinByName, twinByKey };
+}
+
+function twinsOf(message: MessageName, slots: readonly Slot[]): readonly Slot[] {
+  return Object.values(CISCO_AVPS).flatMap((definition) => {
+    const slot = slots.find(({ name }) => name === definition.twin);
+    return slot === undefined || isNoTwin(message, slot.name) ? [] : [{ ...slot, definition }];
+  });
+}
+
+/**
+ * Cisco's tie breaker is a session's alone. A nonce is looked for before anything is believed of the message, and so in
+ * one place only.
+ */
+function isNoTwin(message: MessageName, name: AvpName): boolean {
+  return name === "controlMessageAuthenticationNonce" || (name === "tieBreaker" && message === "SCCRQ");
 }
 
 function slotOf(name: AvpName, order: number): Slot {

@@ -41,8 +41,11 @@ function* register(): Generator<RegisteredAvp> {
   for (const [name, definition] of Object.entries(CISCO_AVPS)) yield { origin: "cisco", name, definition };
 }
 
+/** All of them, in the order of their tables. */
+export const REGISTERED_AVPS: readonly RegisteredAvp[] = [...register()];
+
 const REGISTRY: ReadonlyMap<number, RegisteredAvp> = new Map(
-  Array.from(register(), (entry) => [avpKey(entry.definition.vendorId, entry.definition.type), entry]),
+  REGISTERED_AVPS.map((entry) => [avpKey(entry.definition.vendorId, entry.definition.type), entry]),
 );
 
 /** By vendor and attribute type; `undefined` is what RFC 3931 5.2 calls unrecognised. */

@@ -10,9 +10,25 @@ export interface DaemonAddress {
 
 export type Command =
   | { readonly command: "help" | "version" }
-  | { readonly command: "run" | "check"; readonly conf: string }
+  | RunCommand
+  | { readonly command: "check"; readonly conf: string }
+  | ReplayCommand
   | ShowCommand
-  | OpenCloseCommand;
+  | OpenCloseCommand
+  | ReloadCommand;
+
+export interface RunCommand {
+  readonly command: "run";
+  readonly conf: string;
+  /** Where every input is recorded. */
+  readonly record: string | undefined;
+}
+
+export interface ReplayCommand {
+  readonly command: "replay";
+  readonly file: string;
+  readonly json: boolean;
+}
 
 export interface ShowCommand {
   readonly command: "show";
@@ -29,6 +45,11 @@ export interface OpenCloseCommand {
   readonly daemon: DaemonAddress;
 }
 
+export interface ReloadCommand {
+  readonly command: "reload";
+  readonly daemon: DaemonAddress;
+}
+
 /** Wrong usage: one sentence that names the word. */
 export interface WrongUsage {
   readonly wrong: string;
@@ -36,6 +57,7 @@ export interface WrongUsage {
 
 const OPTIONS = {
   conf: { type: "string", short: "c" },
+  record: { type: "string" },
   socket: { type: "string" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -44,16 +66,18 @@ const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS;
 
-const COMMANDS = ["check", "show", "open", "close"] as const;
+const COMMANDS = ["check", "show", "open", "close", "reload", "replay"] as const;
 type CommandName = (typeof COMMANDS)[number] | "run";
 
 /** Which options mean something to which command. */
 const TAKES: Readonly<Record<CommandName, readonly OptionName[]>> = {
-  run: ["conf"],
+  run: ["conf", "record"],
   check: ["conf"],
   show: ["conf", "socket", "json"],
   open: ["conf", "socket"],
   close: ["conf", "socket"],
+  replay: ["json"],
+  reload: ["conf", "socket"],
 };
 
 export const USAGE = `Usage:
@@ -64,11 +88,16 @@ export const USAGE = `Usage:
                                     or TUNNEL/SESSION
   l2tpv3-lcc open TUNNEL[/SESSION]  bring up what was closed, or try again now
   l2tpv3-lcc close TUNNEL[/SESSION] take down, until it is opened again
+  l2tpv3-lcc reload                 read the configuration again: apply changed
+                                    secrets, and tell what needs a restart
+  l2tpv3-lcc replay FILE [--json]   step through a recording of the daemon
 
 Options:
-  -c, --conf FILE     the configuration; tells show, open, close the socket
+  -c, --conf FILE     the configuration; tells the other commands the socket
       --socket PATH   the daemon's admin socket
-      --json          show: JSON instead of a table
+      --json          show, replay: JSON instead of words
+      --record FILE   the daemon: write every input to a new file, without
+                      secrets, for a bug report
   -h, --help          this text
   -V, --version       the version
 
@@ -100,11 +129,17 @@ function build(command: CommandName, operands: readonly string[], options: Words
     case "run":
     case "check":
       return buildWithFile(command, operands, options);
+    case "replay":
+      return buildReplay(operands, options);
     case "show":
       return buildShow(operands, options);
     case "open":
     case "close":
       return buildOpenClose(command, operands, options);
+    case "reload":
+      return operands[0] === undefined
+        ? { command, daemon: addressOf(options) }
+        : { wrong: `unexpected word "${operands[0]}"` };
   }
 }
 
@@ -142,7 +177,7 @@ function take(
     options.set(name, true);
     return value === undefined ? undefined : `--${name} takes no value`;
   }
-  if (value === undefined || value === "") return `--${name} needs ${name === "conf" ? "a file" : "a path"}`;
+  if (value === undefined || value === "") return `--${name} needs ${name === "socket" ? "a path" : "a file"}`;
   options.set(name, value);
   return undefined;
 }
@@ -158,8 +193,17 @@ function buildWithFile(
 ): Command | WrongUsage {
   if (surplus !== undefined) return { wrong: `unexpected word "${surplus}"` };
   const conf = options.get("conf");
-  if (typeof conf === "string") return { command, conf };
-  return { wrong: command === "run" ? "a command or --conf FILE is missing" : "check needs --conf FILE" };
+  if (typeof conf !== "string") {
+    return { wrong: command === "run" ? "a command or --conf FILE is missing" : "check needs --conf FILE" };
+  }
+  const record = options.get("record");
+  return command === "check" ? { command, conf } : { command, conf, record: record === true ? undefined : record };
+}
+
+function buildReplay([file, surplus]: readonly string[], options: Words["options"]): ReplayCommand | WrongUsage {
+  if (file === undefined) return { wrong: "replay needs the FILE of a recording" };
+  if (surplus !== undefined) return { wrong: `unexpected word "${surplus}"` };
+  return { command: "replay", file, json: options.has("json") };
 }
 
 function buildShow(operands: readonly string[], options: Words["options"]): ShowCommand | WrongUsage {

@@ -13,7 +13,7 @@ interface FoundSecret {
   readonly octets: Uint8Array | undefined;
 }
 
-/** Secrets, digest and hiding of a tunnel. `directory`: where relative paths of secret files begin. */
+/** Secrets, digest, hiding and CHAP password of a tunnel. `directory`: where relative paths of secret files begin. */
 export function buildAuthentication(
   table: TunnelTable,
   values: TunnelValues,
@@ -26,18 +26,21 @@ export function buildAuthentication(
   else if (!table.wrong.has("secret") && !table.wrong.has("secret_file")) {
     checkAbsence(table, values, previous, problems);
   }
+  const chapPassword = findSecret(table, "chap_password", directory, problems);
+  if (chapPassword !== undefined) checkPassword(chapPassword, problems);
   if (previous !== undefined) checkPrevious(previous, secret, problems);
   return {
     secrets: distinct([secret, previous]),
     digest: values.digest ?? (secret === undefined ? "none" : "md5"),
     hidden: values.hidden,
+    chapPassword: chapPassword?.octets,
   };
 }
 
 /** The nearest table with either of the two keys decides: a tunnel's secret goes before its template's secret_file. */
 function findSecret(
   table: TunnelTable,
-  key: "secret" | "secret_previous",
+  key: "secret" | "secret_previous" | "chap_password",
   directory: string,
   problems: Problems,
 ): FoundSecret | undefined {
@@ -92,6 +95,10 @@ function checkPrevious({ place, octets }: FoundSecret, secret: FoundSecret | und
   // Hardly ever meant: to clear a key is not to leave it out.
   if (octets?.length === 0) problems.error(place, "the empty secret would let everybody in: leave the key out");
   else if (same(octets, secret?.octets)) problems.warning(place, "the same as the secret itself: it does nothing");
+}
+
+function checkPassword({ place, octets }: FoundSecret, problems: Problems): void {
+  if (octets?.length === 0) problems.error(place, "the empty password would prove nothing: leave the key out");
 }
 
 function distinct(found: readonly (FoundSecret | undefined)[]): readonly Uint8Array[] {

@@ -7,11 +7,21 @@ import type { SessionTable, TunnelTable } from "./tables.ts";
 export interface BuiltTunnel {
   readonly table: TunnelTable;
   readonly tunnel: TunnelConfiguration;
-  readonly sessions: readonly { readonly table: SessionTable; readonly session: SessionConfiguration }[];
+  readonly sessions: readonly BuiltSession[];
+}
+
+interface BuiltSession {
+  readonly table: SessionTable;
+  readonly session: SessionConfiguration;
 }
 
 /** RFC 3931 4.2: an implementation may cap the doubling, but not below 8 seconds. */
 const LEAST_RETRANSMIT_CAP_MS = 8_000;
+
+const FOREIGN = {
+  circuit: 'an interface that this daemon does not make, such as "eth1"',
+  bridge: "a bridge that exists",
+} as const;
 
 /** What no key is wrong about by itself. `listen`: where peers can reach a responder; `undefined` where that is wrong. */
 export function findContradictions(
@@ -28,7 +38,7 @@ export function findContradictions(
     checkEndIds(each, problems);
     checkSessions(each, problems);
   }
-  checkInterfaceNames(built, problems);
+  checkInterfaces(built, problems);
   checkSelectors(built, localTells, problems);
   checkFlows(built, problems);
 }
@@ -89,19 +99,36 @@ function checkTimes({ table, tunnel }: BuiltTunnel, problems: Problems): void {
   }
 }
 
+/** A call names a session by its attachment group and by what the caller calls this end of it (RFC 4667 4.3). */
 function checkEndIds({ sessions }: BuiltTunnel, problems: Problems): void {
-  const owners = new Map<string, SessionTable>();
-  for (const { table, session } of sessions) {
-    if (session.remoteEndId.length === 0) continue;
-    const octets = Buffer.from(session.remoteEndId).toString("hex");
-    const owner = owners.get(octets);
-    if (owner === undefined) owners.set(octets, table);
-    else
-      problems.error(
-        placeOf(table, "remote_end_id"),
-        `session "${owner.name}" of this tunnel has the same remote_end_id`,
-      );
+  const owners = new Map<string, BuiltSession>();
+  for (const each of sessions) {
+    const identity = identityOf(each);
+    if (identity === undefined) continue;
+    const owner = owners.get(identity);
+    if (owner === undefined) owners.set(identity, each);
+    else problems.error(placeOf(each.table, endIdKey(each)), sameEndId(each, owner));
   }
+}
+
+/** `undefined` where a part of it is wrong, which has been reported: it is empty then. */
+function identityOf({ table, session }: BuiltSession): string | undefined {
+  const { attachmentGroup, localEndId, remoteEndId } = session;
+  const isGrouped = table.layers.some(({ given }) => given.attachment_group !== undefined);
+  const endId = localEndId ?? remoteEndId;
+  if (endId.length === 0 || (isGrouped && attachmentGroup.length === 0)) return undefined;
+  return [attachmentGroup, endId].map((octets) => Buffer.from(octets).toString("hex")).join("/");
+}
+
+function sameEndId(one: BuiltSession, owner: BuiltSession): string {
+  const key = endIdKey(owner);
+  const within = one.session.attachmentGroup.length === 0 ? "" : " in the same attachment_group";
+  const asBoth = key === "remote_end_id" && endIdKey(one) !== key ? ", which is its local_end_id too" : "";
+  return `session "${owner.table.name}" of this tunnel has the same ${key}${within}${asBoth}`;
+}
+
+function endIdKey({ session }: BuiltSession): "local_end_id" | "remote_end_id" {
+  return session.localEndId === undefined ? "remote_end_id" : "local_end_id";
 }
 
 function checkSessions({ sessions }: BuiltTunnel, problems: Problems): void {
@@ -118,16 +145,36 @@ function checkSessions({ sessions }: BuiltTunnel, problems: Problems): void {
   }
 }
 
-function checkInterfaceNames(built: readonly BuiltTunnel[], problems: Problems): void {
+function checkInterfaces(built: readonly BuiltTunnel[], problems: Problems): void {
   const owners = new Map<string, string>();
-  for (const { tunnel, sessions } of built) {
-    for (const { table, session } of sessions) {
-      const owner = owners.get(session.interfaceName);
-      if (owner === undefined) owners.set(session.interfaceName, `${tunnel.name}/${session.name}`);
-      else
-        problems.error(placeOf(table, "interface"), `interface "${session.interfaceName}" is already that of ${owner}`);
-    }
+  const all = built.flatMap(({ tunnel, sessions }) =>
+    sessions.map((each) => ({ ...each, name: `${tunnel.name}/${each.session.name}` })),
+  );
+  for (const { table, session, name } of all) {
+    const place = placeOf(table, "interface");
+    const owner = owners.get(session.interfaceName);
+    if (owner === undefined) owners.set(session.interfaceName, name);
+    else problems.error(place, `interface "${session.interfaceName}" is already that of ${owner}`);
+    if (session.interfaceName === "lo") problems.error(place, 'interface "lo" is the loopback device of every machine');
   }
+  for (const each of all) {
+    checkForeign(each, "circuit", owners, problems);
+    checkForeign(each, "bridge", owners, problems);
+  }
+}
+
+/** A circuit or bridge is no device of ours. `owners`: the sessions by their interfaces. */
+function checkForeign(
+  { table, session, name }: BuiltSession & { readonly name: string },
+  key: "circuit" | "bridge",
+  owners: ReadonlyMap<string, string>,
+  problems: Problems,
+): void {
+  const found = session[key] ?? "";
+  const owner = owners.get(found);
+  if (owner === undefined) return;
+  const whose = owner === name ? "this session's own interface" : `the interface of session ${owner}`;
+  problems.error(placeOf(table, key), `found "${found}", which is ${whose}, allowed: ${FOREIGN[key]}`);
 }
 
 /** An SCCRQ must not fit two tunnels equally well. `localTells`: the local address of a tunnel is a selector too. */

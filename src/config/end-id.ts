@@ -3,7 +3,10 @@ const LARGEST_AVP_VALUE = 1017;
 
 export type EndIdFormat = "text" | "u32" | "hex";
 
-/** The octets of a Remote End ID AVP (RFC 3931 5.4.4), or a sentence that says what is wrong. */
+/**
+ * The octets of a Remote End ID (RFC 3931 5.4.4), Local End ID or Attachment Group Identifier AVP (RFC 4667 4.3), or a
+ * sentence that says what is wrong.
+ */
 export function encodeEndId(value: string | number, format: EndIdFormat): Uint8Array | string {
   switch (format) {
     case "text":

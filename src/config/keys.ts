@@ -100,12 +100,13 @@ const mtu = matching(
   (value): value is number | "auto" => value === "auto" || integer("", 576, 9216).accepts(value),
 );
 
-const endId = matching(
-  "end-id",
-  'a string, or with end_id_format = "u32" an integer from 0 to 4294967295',
-  (value): value is string | number =>
-    (typeof value === "string" && value !== "") || integer("", 0, 0xffff_ffff).accepts(value),
-);
+const endId = (name: string) =>
+  matching(
+    name,
+    'a string, or with end_id_format = "u32" an integer from 0 to 4294967295',
+    (value): value is string | number =>
+      (typeof value === "string" && value !== "") || integer("", 0, 0xffff_ffff).accepts(value),
+  );
 
 export const LCCE_KEYS = {
   hostname: optional(
@@ -129,7 +130,7 @@ export const LCCE_KEYS = {
   admin_socket: key(
     absolutePath,
     DEFAULT_ADMIN_SOCKET,
-    "Unix socket that show, open and close talk to: an absolute path of at most 107 octets.",
+    "Unix socket that show, open, close and reload talk to: an absolute path of at most 107 octets.",
   ),
   log_level: key(
     oneOf("log-level", ["error", "warn", "info", "debug", "trace"]),
@@ -182,6 +183,11 @@ export const TUNNEL_KEYS = {
     'Message Digest AVP of every message sent (RFC 3931 5.4.1): HMAC-MD5, HMAC-SHA-1 or none; without a secret an integrity check. Default: "md5" with a secret, else "none".',
   ),
   hidden: key(trueOrFalse, false, "Hide every AVP that may be hidden (RFC 3931 5.3); needs a secret."),
+  chap_password: optional(
+    secret,
+    "Password that both ends prove to each other with Challenge and Challenge Response, as in CHAP (RFC 2661 5.1.1), for peers that want this beside secret or in its place: 1 to 1024 octets. Default: no challenges.",
+  ),
+  chap_password_file: optional(secretFile, "File with that password, instead of chap_password."),
   hello_interval: key(
     duration("hello-interval", "100ms", "24h", true),
     "60s",
@@ -228,13 +234,21 @@ export const TUNNEL_KEYS = {
 
 export const SESSION_KEYS = {
   remote_end_id: optional(
-    endId,
+    endId("remote-end-id"),
     "Remote End ID AVP (RFC 3931 5.4.4): what both ends call this pseudowire, at most 1017 octets. Default: the session's name.",
+  ),
+  local_end_id: optional(
+    endId("local-end-id"),
+    "What the peer calls this end, where that is not remote_end_id (Local End ID AVP, RFC 4667 4.3): at most 1017 octets. Default: remote_end_id.",
+  ),
+  attachment_group: optional(
+    endId("attachment-group"),
+    "Attachment Group Identifier AVP (RFC 4667 4.3), within which end ids mean something: at most 1017 octets. Both ends need the same. Default: none.",
   ),
   end_id_format: key(
     oneOf("end-id-format", ["text", "u32", "hex"]),
     "text",
-    "How remote_end_id becomes octets: as UTF-8 text, as an unsigned 32-bit integer in 4 octets, or from pairs of hexadecimal digits.",
+    "How remote_end_id, local_end_id and attachment_group become octets: as UTF-8 text, as an unsigned 32-bit integer in 4 octets, or from pairs of hexadecimal digits.",
   ),
   pseudowire: key(
     oneOf("pseudowire", ["ethernet"], ["vlan"]),
@@ -243,7 +257,12 @@ export const SESSION_KEYS = {
   ),
   call: optional(
     oneOf("call", ROLES),
-    "Who sends the ICRQ: this end (initiator), the peer (responder) or both. Default: the side that opened the control connection.",
+    'Who sends the ICRQ, or with call_type = "outgoing" the OCRQ: this end (initiator), the peer (responder) or both. Default: the side that opened the control connection.',
+  ),
+  call_type: key(
+    oneOf("call-type", ["incoming", "outgoing"]),
+    "incoming",
+    "incoming: the caller places the call itself, with an ICRQ (RFC 3931 7.3); outgoing: it asks the other end to place it, with an OCRQ (RFC 3931 7.4). Both ends need the same.",
   ),
   interface: optional(
     interfaceName("interface"),
@@ -264,6 +283,10 @@ export const SESSION_KEYS = {
     "auto",
     'Octets of payload in one Ethernet frame: 576 to 9216; "auto" is what fits the path to the peer unfragmented.',
   ),
+  circuit: optional(
+    interfaceName("circuit"),
+    "The attachment circuit: an interface of this machine whose condition the peer is told as Circuit Status (RFC 3931 5.4.5). Default: none, always active.",
+  ),
   bridge: optional(interfaceName("bridge"), "An existing bridge that the device joins when the session is up."),
   addresses: key(
     listOf("addresses", text("cidr", 'an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")', isCidr)),
@@ -276,7 +299,7 @@ export const SESSION_KEYS = {
 export const LATER_KEYS = {
   lcce: ["metrics"],
   tunnel: ["dialect", "mode", "local_tunnel_id", "remote_tunnel_id"],
-  session: ["sequencing", "circuit", "local_session_id", "remote_session_id", "local_cookie", "remote_cookie"],
+  session: ["sequencing", "local_session_id", "remote_session_id", "local_cookie", "remote_cookie"],
 } as const;
 
 /** The values of a table with every default filled in. */

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { parse, TomlError } from "smol-toml";
@@ -13,33 +12,31 @@ import { ConfigError } from "./config-error.ts";
 import { type BuiltTunnel, findContradictions, placeOf } from "./contradictions.ts";
 import { encodeEndId } from "./end-id.ts";
 import { parseDuration, parseListen, parseRouterId } from "./format.ts";
+import { checkInlineSecrets } from "./inline-secrets.ts";
 import { nameInterfaces } from "./interface-name.ts";
 import { findKeyLines } from "./key-lines.ts";
 import type { LcceValues, SessionValues, TunnelValues } from "./keys.ts";
 import { Problems } from "./problems.ts";
 import type { Site } from "./site.ts";
+import { readSiteFile } from "./site-file.ts";
 import { readTables, SESSION, type SessionTable, TUNNEL, type TunnelTable } from "./tables.ts";
 
 /** Reads and checks a configuration file. Throws a `ConfigError` that tells everything that is wrong with it. */
 export function loadSite(path: string): Site {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(path, [{ line: undefined, column: undefined, key: "", text: `cannot be read: ${reason}` }], {
-      cause,
-    });
-  }
-  return parseSite(text, path);
+  const { text, mode } = readSiteFile(path);
+  return parseSite(text, path, mode);
 }
 
-/** The same for a text; `file` is named in messages, and relative paths of secret files begin in its directory. */
-export function parseSite(toml: string, file: string): Site {
+/**
+ * The same for a text; `file` is named in messages, and relative paths of secret files begin in its directory. `mode`:
+ * permission bits of that file, which matter where it holds a secret.
+ */
+export function parseSite(toml: string, file: string, mode = 0o600): Site {
   const text = toml.replace(/^\ufeff/, "");
   const document = parseToml(text, file);
   const problems = new Problems(file, findKeyLines(text));
   const { lcce, lcceWrong, tunnels } = readTables(document, problems);
+  checkInlineSecrets(document, file, mode, problems);
   const listen = lcce.listen.flatMap((address) => parseListen(address) ?? []);
   if (new Set(lcce.listen).size < lcce.listen.length) problems.error(["lcce", "listen"], "the same address twice");
   const built = buildTunnels(tunnels, dirname(file), problems);
@@ -159,9 +156,13 @@ function buildSession(
 ): SessionConfiguration {
   return {
     name: table.name,
-    remoteEndId: buildEndId(table, values, problems),
+    remoteEndId: buildRemoteEndId(table, values, problems),
     pseudowire: values.pseudowire,
     call: values.call ?? undefined,
+    callType: values.call_type,
+    attachmentGroup: buildEndId(table, "attachment_group", values, problems) ?? new Uint8Array(),
+    localEndId: buildEndId(table, "local_end_id", values, problems),
+    circuit: values.circuit ?? undefined,
     interfaceName,
     cookieSize: values.cookie_size,
     l2Sublayer: values.l2_sublayer,
@@ -171,15 +172,29 @@ function buildSession(
   };
 }
 
-function buildEndId(table: SessionTable, values: SessionValues, problems: Problems): Uint8Array {
-  const octets = encodeEndId(values.remote_end_id ?? table.name, values.end_id_format);
+function buildRemoteEndId(table: SessionTable, values: SessionValues, problems: Problems): Uint8Array {
+  const given = buildEndId(table, "remote_end_id", values, problems);
+  if (given !== undefined) return given;
+  const octets = encodeEndId(table.name, values.end_id_format);
   if (typeof octets !== "string") return octets;
-  const judgeable = !table.wrong.has("remote_end_id") && !table.wrong.has("end_id_format");
-  if (judgeable && values.remote_end_id === null) {
+  if (!table.wrong.has("remote_end_id") && !table.wrong.has("end_id_format")) {
     problems.error([...table.path, "remote_end_id"], `missing, and the session's name will not do: ${octets}`);
-  } else if (judgeable) {
-    problems.error(placeOf(table, "remote_end_id"), octets);
   }
+  return new Uint8Array();
+}
+
+/** `undefined` where the key is not given. What cannot be octets is reported, and becomes none. */
+function buildEndId(
+  table: SessionTable,
+  key: "remote_end_id" | "local_end_id" | "attachment_group",
+  values: SessionValues,
+  problems: Problems,
+): Uint8Array | undefined {
+  const value = values[key];
+  if (value === null) return undefined;
+  const octets = encodeEndId(value, values.end_id_format);
+  if (typeof octets !== "string") return octets;
+  if (!table.wrong.has(key) && !table.wrong.has("end_id_format")) problems.error(placeOf(table, key), octets);
   return new Uint8Array();
 }
 

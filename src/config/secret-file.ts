@@ -16,6 +16,20 @@ const FOR_GROUP = 0o060;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
+/** What is wrong with the rights to a file that holds a secret; `undefined`: nothing. `mode`: its permission bits. */
+export function exposureOf(
+  path: string,
+  mode: number,
+): { readonly refused: boolean; readonly text: string } | undefined {
+  const shown = JSON.stringify(path);
+  const octal = (mode & 0o7777).toString(8).padStart(4, "0");
+  if ((mode & FOR_OTHERS) !== 0) {
+    return { refused: true, text: `${shown} is open to other users (mode ${octal}): chmod 600 ${shown}` };
+  }
+  if ((mode & FOR_GROUP) === 0) return undefined;
+  return { refused: false, text: `${shown} is open to its group (mode ${octal}); chmod 600 keeps it to its owner` };
+}
+
 /**
  * The octets of a file, which need not be text, without one final newline; or a sentence that says what is wrong, and
  * quotes nothing of it. A file that others may open is refused. One that its group may read is the usual way to give a
@@ -40,15 +54,12 @@ function readOpened(path: string, descriptor: number): SecretFile | string {
   const shown = JSON.stringify(path);
   const status = fstatSync(descriptor);
   if (!status.isFile()) return `${shown} is no regular file`;
-  const mode = (status.mode & 0o7777).toString(8).padStart(4, "0");
-  if ((status.mode & FOR_OTHERS) !== 0) return `${shown} is open to other users (mode ${mode}): chmod 600 ${shown}`;
+  const exposure = exposureOf(path, status.mode);
+  if (exposure?.refused === true) return exposure.text;
   const octets = withoutNewline(readAtMost(descriptor, LONGEST_SECRET + 2));
   if (octets.length === 0) return `${shown} is empty`;
   if (octets.length > LONGEST_SECRET) return `${shown} is too long, allowed: 1 to ${LONGEST_SECRET} octets`;
-  const warnings: string[] = [];
-  if ((status.mode & FOR_GROUP) !== 0) {
-    warnings.push(`${shown} is open to its group (mode ${mode}); chmod 600 keeps it to its owner`);
-  }
+  const warnings = exposure === undefined ? [] : [exposure.text];
   if (octets.at(-1) === CARRIAGE_RETURN) {
     warnings.push(`${shown} ends in a carriage return, which is taken as part of the secret`);
   }

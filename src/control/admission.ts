@@ -2,7 +2,7 @@ import type { DecodedMessage, RejectedAvp } from "../avp/decode.ts";
 import { describeAvp, titleOf } from "../avp/describe.ts";
 import type { AvpValues } from "../avp/messages.ts";
 import type { AvpName } from "../avp/registry.ts";
-import type { TunnelConfiguration } from "./configuration.ts";
+import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { because, CDN, ERROR, generalError, printable, type Result, STOPCCN } from "./result-codes.ts";
 
 /** IANA "L2TPv3 Pseudowire Types": Ethernet (RFC 4719). */
@@ -11,10 +11,6 @@ export const ETHERNET_PSEUDOWIRE = 5;
 /** L2-Specific Sublayer AVP values (RFC 3931 5.4.4). */
 const SUBLAYERS = ["none", "default"] as const;
 export type L2Sublayer = (typeof SUBLAYERS)[number];
-
-/** Circuit Status AVP (RFC 3931 5.4.5): active; new circuit. */
-export const CIRCUIT_ACTIVE = 0x0001;
-export const CIRCUIT_NEW = 0x0002;
 
 /** The decoded AVPs of a message, whether or not all that it needs are there. */
 export function avpsOf(decoded: DecodedMessage): AvpValues {
@@ -62,10 +58,9 @@ function missingAvp(message: string, missing: readonly AvpName[]): Result {
   return generalError(ERROR.valueOutOfRange, `${message} without ${missing.map(titleOf).join(", ")}`);
 }
 
-/** Why an SCCRQ is refused whatever it says. */
-export function unwillingness({ role }: TunnelConfiguration, closed: Result | undefined): Result | undefined {
-  if (role === "initiator") return because(STOPCCN.notAuthorized, "this end opens the control connection");
-  return closed;
+/** RFC 4951: a connection that recovers another one's sessions. That is not offered, so nobody may ask for it. */
+export function recoveryFlaw({ tunnelRecovery }: AvpValues): Result | undefined {
+  return tunnelRecovery === undefined ? undefined : because(STOPCCN.notAuthorized, "failover is not offered");
 }
 
 /** Whether the peer that answers is the one that was meant (RFC 3931 3.3). */
@@ -99,6 +94,12 @@ export function framingOf(avps: AvpValues): Framing {
   }
   if ((avps.dataSequencing ?? 0) === 0) return { l2Sublayer };
   return { flaw: { result: l2Sublayer === "none" ? CDN.sequencingWithoutSublayer : CDN.sequencingNotSupported } };
+}
+
+/** RFC 4667 4.3: two ends that both tell their MTU have to agree; who tells none agrees. */
+export function mtuFlaw({ mtu }: SessionConfiguration, { interfaceMtu }: AvpValues): Result | undefined {
+  if (mtu === "auto" || interfaceMtu === undefined || interfaceMtu === mtu) return undefined;
+  return because(CDN.mtuMismatch, `MTU ${mtu} expected, found ${interfaceMtu}`);
 }
 
 /** Lower wins, as unsigned 64-bit numbers in network order (RFC 3931 5.4.3). */

@@ -1,9 +1,10 @@
 import { type DigestKind, digestKey, MAX_DIGESTS, placesOfDigests, signMessage, verifyMessage } from "../avp/digest.ts";
 import type { Envelope } from "../avp/encode.ts";
-import { decodeHeader } from "../avp/header.ts";
+import { decodeHeader, HEADER_LENGTH } from "../avp/header.ts";
 import { hidingKey } from "../avp/hiding.ts";
 import { MESSAGES, type MessageName } from "../avp/messages.ts";
 import { peekNonce } from "../avp/nonce.ts";
+import type { Witness } from "../avp/sanitise.ts";
 import type { AuthenticationConfiguration } from "./configuration.ts";
 import type { Entropy } from "./core.ts";
 
@@ -11,6 +12,9 @@ const NOTHING = new Uint8Array(0);
 
 /** Octets of a nonce and of a Random Vector: RFC 3931 5.4.1 recommends 16 or more. */
 const NONCE_LENGTH = 16;
+
+/** Octets of a Challenge: as many as the response to it has. */
+const CHALLENGE_LENGTH = 16;
 
 /** Offset of the value of the Message Type AVP, which is always the first. */
 const MESSAGE_TYPE_OFFSET = 18;
@@ -24,6 +28,12 @@ export interface AuthenticationState {
   remoteNonce: Uint8Array;
   /** Which of the secrets the peer has shown to know; -1 before it has shown any. */
   provenSecret: number;
+  /** Without a secret: the peer has sent a right digest. */
+  peerSigns: boolean;
+  /** What we ask the peer to answer; empty: nothing. */
+  readonly localChallenge: Uint8Array;
+  /** What the peer asks us; empty: nothing. */
+  remoteChallenge: Uint8Array;
 }
 
 /**
@@ -32,8 +42,8 @@ export interface AuthenticationState {
  */
 export class Authentication {
   readonly state: AuthenticationState;
-  readonly #configuration: AuthenticationConfiguration;
-  readonly #keys: readonly Uint8Array[];
+  #configuration: AuthenticationConfiguration;
+  #keys: readonly Uint8Array[];
 
   constructor(configuration: AuthenticationConfiguration, state: AuthenticationState) {
     this.#configuration = configuration;
@@ -41,10 +51,31 @@ export class Authentication {
     this.#keys = digestKeysOf(configuration);
   }
 
-  /** The state of a new connection; each has a nonce of its own (RFC 3931 5.4.1). */
-  static begin({ secrets }: AuthenticationConfiguration, entropy: Entropy): AuthenticationState {
-    const localNonce = secrets.length > 0 ? entropy.octets(NONCE_LENGTH) : NOTHING;
-    return { localNonce, remoteNonce: NOTHING, provenSecret: -1 };
+  /** The state of a new connection; each has a nonce and a challenge of its own (RFC 3931 5.4.1, RFC 2661 5.1.1). */
+  static begin({ secrets, chapPassword }: AuthenticationConfiguration, entropy: Entropy): AuthenticationState {
+    const localNonce = secrets.length > 0 ? entropy.secretOctets(NONCE_LENGTH) : NOTHING;
+    const localChallenge = chapPassword === undefined ? NOTHING : entropy.secretOctets(CHALLENGE_LENGTH);
+    return {
+      localNonce,
+      remoteNonce: NOTHING,
+      provenSecret: -1,
+      peerSigns: false,
+      localChallenge,
+      remoteChallenge: NOTHING,
+    };
+  }
+
+  /**
+   * Goes on with other secrets, or digests of another kind; what the peer has shown to know, it still knows. Returns
+   * false, and changes nothing, where the connection's messages would be of another manner: that is for new ones.
+   */
+  change(configuration: AuthenticationConfiguration): boolean {
+    if (!sameManner(this.#configuration, configuration)) return false;
+    const proven = this.#configuration.secrets[this.state.provenSecret];
+    this.state.provenSecret = configuration.secrets.findIndex((secret) => sameOctets(secret, proven));
+    this.#configuration = configuration;
+    this.#keys = digestKeysOf(configuration);
+    return true;
   }
 
   get authenticated(): boolean {
@@ -54,6 +85,15 @@ export class Authentication {
   /** Every message carries a digest: then acknowledgements are explicit, since a ZLB has no room for one. */
   get signs(): boolean {
     return this.#configuration.digest !== "none";
+  }
+
+  get chapPassword(): Uint8Array | undefined {
+    return this.#configuration.chapPassword;
+  }
+
+  /** What this end can tell genuine messages with. */
+  get witness(): Witness {
+    return { ...this.#configuration, ...this.state };
   }
 
   /** What SCCRQ and SCCRP carry to turn authentication on. */
@@ -96,7 +136,7 @@ export class Authentication {
    * wrong one means that it was damaged. Learns the peer's nonce and secret from what is right, and from nothing else.
    */
   verify(octets: Uint8Array): boolean {
-    if (!this.authenticated) return verifyMessage(octets, this.#keys, NOTHING) !== "wrong";
+    if (!this.authenticated) return this.#isWhole(octets);
     const opening = isType(octets, "SCCRQ") || isType(octets, "SCCRP");
     const nonce = opening ? peekNonce(octets) : this.state.remoteNonce;
     // Authentication works in both directions or not at all.
@@ -105,6 +145,18 @@ export class Authentication {
     if (secret === undefined) return false;
     if (opening) this.state.remoteNonce = nonce;
     this.state.provenSecret = secret;
+    return true;
+  }
+
+  /**
+   * The integrity check. Whoever signs one message signs them all; where we do so too, one that comes without a digest was
+   * damaged. A ZLB has no room for one, and is allowed without authentication (RFC 3931 6.15).
+   */
+  #isWhole(octets: Uint8Array): boolean {
+    const result = verifyMessage(octets, this.#keys, NOTHING);
+    if (result === "missing") return !(this.signs && this.state.peerSigns) || isZlb(octets);
+    if (result === "wrong") return false;
+    this.state.peerSigns = true;
     return true;
   }
 
@@ -144,6 +196,15 @@ export class Authentication {
   }
 }
 
+/** Whether a connection that was begun with the one can go on with the other: nonces or none, digests or none. */
+export function sameManner(one: AuthenticationConfiguration, other: AuthenticationConfiguration): boolean {
+  return one.secrets.length > 0 === other.secrets.length > 0 && (one.digest === "none") === (other.digest === "none");
+}
+
+function sameOctets(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return one.length === other?.length && one.every((octet, index) => octet === other[index]);
+}
+
 /** Keys by secret; without a secret the empty one serves for the integrity check. */
 function digestKeysOf({ secrets }: AuthenticationConfiguration): readonly Uint8Array[] {
   return secrets.length === 0 ? [digestKey(NOTHING)] : secrets.map(digestKey);
@@ -151,6 +212,10 @@ function digestKeysOf({ secrets }: AuthenticationConfiguration): readonly Uint8A
 
 function isSccrq(octets: Uint8Array): boolean {
   return isType(octets, "SCCRQ");
+}
+
+function isZlb(octets: Uint8Array): boolean {
+  return decodeHeader(octets).length === HEADER_LENGTH;
 }
 
 function isUnaddressed(octets: Uint8Array): boolean {

@@ -1,38 +1,85 @@
 import type { ControlMessage } from "../avp/messages.ts";
-import { CIRCUIT_ACTIVE, CIRCUIT_NEW, ETHERNET_PSEUDOWIRE, type L2Sublayer } from "./admission.ts";
+import type { CallMessage } from "../fsm/call.ts";
+import { ETHERNET_PSEUDOWIRE, type L2Sublayer } from "./admission.ts";
+import { CIRCUIT, statusOf } from "./circuit-status.ts";
 import type { SessionConfiguration } from "./configuration.ts";
-import type { SessionState } from "./session.ts";
+import type { SessionState } from "./session-state.ts";
 import type { Turn } from "./turn.ts";
 
 const SUBLAYER_VALUE: Readonly<Record<L2Sublayer, number>> = { none: 0, default: 1 };
 
-/** The messages that set a session up (RFC 3931 6.6 to 6.8), from what the session is and is configured to be. */
+/** The messages that set a session up (RFC 3931 6.6 to 6.11), from what the session is and is configured to be. */
 export function callMessage(
-  name: "ICRQ" | "ICRP" | "ICCN",
+  name: CallMessage,
   session: SessionState,
   configuration: SessionConfiguration,
   turn: Turn,
-): ControlMessage<"ICRQ" | "ICRP" | "ICCN"> {
-  const { localSessionId, remoteSessionId, localCookie, l2Sublayer, tieBreaker } = session;
-  const ids = { localSessionId, remoteSessionId };
-  const sublayer = { l2SpecificSublayer: SUBLAYER_VALUE[l2Sublayer] };
-  if (name === "ICCN") {
-    // A sublayer that the ICRP changed is said back; what is unchanged need not be repeated (RFC 3931 5.4.4).
-    return { name, ...ids, ...(l2Sublayer === configuration.l2Sublayer ? {} : sublayer) };
+): ControlMessage<CallMessage> {
+  switch (name) {
+    case "ICRQ":
+      return { name, ...request(session, configuration, turn), ...attachment(configuration) };
+    case "OCRQ":
+      return { name, ...request(session, configuration, turn) };
+    case "ICRP":
+      return { name, ...offer(session), ...interfaceMtu(configuration) };
+    case "OCRP":
+      return { name, ...offer(session) };
+    case "ICCN":
+    case "OCCN":
+      return { name, ...confirmation(session, configuration) };
   }
-  const common = {
-    ...ids,
-    ...(localCookie.length > 0 ? { assignedCookie: localCookie } : {}),
-    ...(l2Sublayer === "none" ? {} : sublayer),
-    circuitStatus: CIRCUIT_ACTIVE | CIRCUIT_NEW,
-  };
-  if (name === "ICRP") return { name, ...common };
+}
+
+function idsOf({ localSessionId, remoteSessionId }: SessionState) {
+  return { localSessionId, remoteSessionId };
+}
+
+function sublayerOf({ l2Sublayer }: SessionState) {
+  return { l2SpecificSublayer: SUBLAYER_VALUE[l2Sublayer] };
+}
+
+/** What each end says of itself. */
+function offer(session: SessionState) {
+  const { localCookie, l2Sublayer, circuit } = session;
   return {
-    name,
-    ...common,
+    ...idsOf(session),
+    ...(localCookie.length > 0 ? { assignedCookie: localCookie } : {}),
+    ...(l2Sublayer === "none" ? {} : sublayerOf(session)),
+    circuitStatus: statusOf(circuit.condition) | CIRCUIT.new,
+  };
+}
+
+function request(session: SessionState, { remoteEndId }: SessionConfiguration, turn: Turn) {
+  return {
+    ...offer(session),
     serialNumber: turn.nextSerialNumber(),
     pseudowireType: ETHERNET_PSEUDOWIRE,
-    remoteEndId: configuration.remoteEndId,
-    ...(tieBreaker === undefined ? {} : { tieBreaker }),
+    remoteEndId,
+    ...(session.tieBreaker === undefined ? {} : { tieBreaker: session.tieBreaker }),
   };
+}
+
+/** The last message of the exchange says again what has changed since, and nothing else (RFC 3931 5.4.4, 5.4.5). */
+function confirmation(session: SessionState, configuration: SessionConfiguration) {
+  const circuitStatus = statusOf(session.circuit.condition);
+  return {
+    ...idsOf(session),
+    ...(session.l2Sublayer === configuration.l2Sublayer ? {} : sublayerOf(session)),
+    ...(circuitStatus === session.circuit.advertised ? {} : { circuitStatus }),
+  };
+}
+
+/** RFC 4667 4.3: what the peer is to attach the pseudowire to, where that takes more than the Remote End ID. */
+function attachment(configuration: SessionConfiguration) {
+  const { attachmentGroup, localEndId } = configuration;
+  return {
+    ...interfaceMtu(configuration),
+    ...(attachmentGroup.length > 0 ? { attachmentGroupIdentifier: attachmentGroup } : {}),
+    ...(localEndId === undefined ? {} : { localEndId }),
+  };
+}
+
+/** RFC 4667 4.3; an "auto" MTU is the datapath's secret. */
+function interfaceMtu({ mtu }: SessionConfiguration) {
+  return mtu === "auto" ? {} : { interfaceMtu: mtu };
 }

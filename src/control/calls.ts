@@ -1,6 +1,6 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import type { AvpValues, MessageName } from "../avp/messages.ts";
-import { avpsOf, compareTieBreakers, ETHERNET_PSEUDOWIRE, formFlaw, framingOf } from "./admission.ts";
+import { avpsOf, compareTieBreakers, ETHERNET_PSEUDOWIRE, formFlaw, framingOf, mtuFlaw } from "./admission.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import { because, CDN, describeResult, type Result } from "./result-codes.ts";
 import type { Session } from "./session.ts";
@@ -29,8 +29,7 @@ export function receiveSessionMessage(
 ): void {
   const avps = avpsOf(decoded);
   const flaw = formFlaw(decoded);
-  if (name === "ICRQ") receiveIcrq(tunnel, connection, avps, flaw, turn);
-  else if (name === "OCRQ") refuseCall(connection, avps, flaw ?? NO_OUTGOING_CALLS, turn);
+  if (name === "ICRQ" || name === "OCRQ") receiveRequest(tunnel, connection, name, avps, flaw, turn);
   else {
     const session = findSession(tunnel, connection, avps, turn);
     // A message for a session that is gone, or never was, ends nothing.
@@ -48,12 +47,22 @@ function deliver(
   connection: ControlConnection,
   turn: Turn,
 ): void {
-  if (name === "CDN") session.receiveCdn(avps.resultCode, connection, turn);
-  else if (name === "ICRP") session.receiveIcrp(avps, flaw, connection, turn);
-  else if (name === "ICCN") session.receiveIccn(avps, flaw, connection, turn);
-  else if (flaw !== undefined) session.receiveInvalid(flaw, connection, turn);
-  else if (name === "SLI") session.receiveSli(avps, turn);
-  else turn.log("debug", "message-ignored", `${name} received`, connection.context);
+  switch (name) {
+    case "CDN":
+      session.receiveCdn(avps.resultCode, connection, turn);
+      return;
+    case "ICRP":
+    case "ICCN":
+    case "OCRP":
+    case "OCCN":
+      session.receive(name, avps, flaw, connection, turn);
+      return;
+    default:
+      if (flaw !== undefined) session.receiveInvalid(flaw, connection, turn);
+      else if (name === "SLI") session.receiveSli(avps, turn);
+      else if (name === "WEN") session.receiveWen(avps, turn);
+      else turn.log("debug", "message-ignored", `${name} received`, connection.context);
+  }
 }
 
 /** By our id, or before the peer knows it by the peer's (RFC 3931 5.4.4); only sessions of this connection count. */
@@ -68,51 +77,73 @@ function findSession(
   return session?.state.localControlConnectionId === connection.id ? session : undefined;
 }
 
-function receiveIcrq(
+type Request = "ICRQ" | "OCRQ";
+
+function receiveRequest(
   tunnel: Sessions,
   connection: ControlConnection,
+  name: Request,
   avps: AvpValues,
   flaw: Result | undefined,
   turn: Turn,
 ): void {
   const existing = findSession(tunnel, connection, avps, turn);
-  if (existing !== undefined) existing.receiveRepeatedIcrq(connection, turn);
-  else if (flaw !== undefined) refuseCall(connection, avps, flaw, turn);
-  else {
-    if (avps.serialNumber === undefined) {
-      turn.log("info", "no-serial-number", "ICRQ without Serial Number accepted", connection.context);
-    }
-    const session = tunnel.sessions.withEndId(avps.remoteEndId);
-    const problem = session === undefined ? unknownEndId(avps.remoteEndId) : callFlaw(session, avps);
-    if (session === undefined || problem !== undefined) refuseCall(connection, avps, problem as Result, turn);
-    else if (winOrLoseTie(session, connection, avps, turn)) session.answer(avps, connection, turn);
+  if (existing !== undefined) {
+    existing.receive(name, avps, flaw, connection, turn);
+    return;
+  }
+  const session = flaw === undefined ? sessionFor(name, tunnel, avps) : { flaw };
+  if ("flaw" in session) refuseCall(connection, avps, session.flaw, turn);
+  else if (winOrLoseTie(name, session, connection, avps, turn)) session.answer(name, avps, connection, turn);
+  if (flaw === undefined && avps.serialNumber === undefined) {
+    turn.log("info", "no-serial-number", `${name} without Serial Number`, connection.context);
   }
 }
 
-function callFlaw(session: Session, avps: AvpValues): Result | undefined {
+/** The session that a call is for, or why it is not to be. */
+function sessionFor(name: Request, { sessions }: Sessions, avps: AvpValues): Session | { readonly flaw: Result } {
+  const session = sessions.attachedTo(avps);
+  const flaw = "flaw" in session ? session.flaw : callFlaw(name, session, avps);
+  return flaw === undefined ? session : { flaw };
+}
+
+function callFlaw(name: Request, { configuration, state }: Session, avps: AvpValues): Result | undefined {
   if (avps.pseudowireType !== ETHERNET_PSEUDOWIRE) {
     return because(CDN.pseudowireTypeNotSupported, `pseudowire type ${avps.pseudowireType}`);
   }
-  if (session.state.closed) return because(CDN.administrative, "closed by the administrator");
+  if (state.closed) return because(CDN.administrative, "closed by the administrator");
+  if (name !== REQUESTS[configuration.callType]) return WRONG_CALL_TYPE[name];
   const framing = framingOf(avps);
-  return "flaw" in framing ? framing.flaw : undefined;
+  return "flaw" in framing ? framing.flaw : mtuFlaw(configuration, avps);
 }
 
+const REQUESTS = { incoming: "ICRQ", outgoing: "OCRQ" } as const;
+
+const WRONG_CALL_TYPE: Readonly<Record<Request, Result>> = {
+  OCRQ: because(CDN.noFacilities, "this pseudowire is set up by an incoming call (RFC 4719 2.2)"),
+  ICRQ: because(CDN.noFacilities, "this pseudowire is set up by an outgoing call (OCRQ)"),
+};
+
 /** RFC 3931 5.4.4: both ends placed the same call. Returns whether the peer's is to be answered. */
-function winOrLoseTie(session: Session, connection: ControlConnection, avps: AvpValues, turn: Turn): boolean {
+function winOrLoseTie(
+  name: Request,
+  session: Session,
+  connection: ControlConnection,
+  avps: AvpValues,
+  turn: Turn,
+): boolean {
   if (!session.busy) return true;
-  const { role, state, preparing, tieBreaker } = session.state;
-  if (role !== "sender" || state !== "wait-reply" || preparing !== undefined) {
+  if (!session.waitsForReply) {
     const message = `session ${session.configuration.name} is in use`;
     refuseCall(connection, avps, because(CDN.noFacilitiesNow, message), turn);
     return false;
   }
-  const outcome = compareTieBreakers(tieBreaker, avps.tieBreaker);
+  const outcome = compareTieBreakers(session.state.tieBreaker, avps.tieBreaker);
   if (outcome === "lost") {
-    session.loseTie(connection, turn);
+    session.loseTie(name, connection, turn);
     return true;
   }
-  if (outcome === "won") session.winTie(connection, turn);
+  if (outcome === "won") session.winTie(name, connection, turn);
   refuseCall(connection, avps, { result: CDN.lostTie }, turn);
   // Equal, or none at all: both calls end and are placed again later (RFC 3931 5.4.4).
   if (outcome !== "won")
@@ -126,17 +157,4 @@ function refuseCall(connection: ControlConnection, avps: AvpValues, cause: Resul
   turn.sessions.release(localSessionId, turn.now);
   turn.log("warn", "call-refused", `call refused: ${describeResult("CDN", cause)}`, connection.context);
   connection.send({ name: "CDN", resultCode: cause, localSessionId, remoteSessionId: avps.localSessionId ?? 0 }, turn);
-}
-
-function unknownEndId(remoteEndId: Uint8Array | undefined): Result {
-  const message = `no session has the Remote End ID ${printable(remoteEndId ?? new Uint8Array(0))}`;
-  return because(CDN.forwarderUnknown, message);
-}
-
-const NO_OUTGOING_CALLS = because(CDN.noFacilities, "pseudowires are set up by incoming calls (RFC 4719 2.2)");
-
-function printable(octets: Uint8Array): string {
-  const ascii = octets.every((octet) => octet >= 0x20 && octet < 0x7f);
-  if (ascii) return `"${String.fromCharCode(...octets)}"`;
-  return `0x${Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("")}`;
 }

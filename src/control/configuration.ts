@@ -29,6 +29,8 @@ export interface AuthenticationConfiguration {
   readonly digest: "md5" | "sha1" | "none";
   /** Hide every AVP that may be hidden; needs a secret. */
   readonly hidden: boolean;
+  /** Octets. Each end has to prove to the other that it knows them, as in CHAP (RFC 2661 5.1.1); `undefined`: neither. */
+  readonly chapPassword: Uint8Array | undefined;
 }
 
 export interface SessionConfiguration {
@@ -38,6 +40,14 @@ export interface SessionConfiguration {
   readonly pseudowire: "ethernet";
   /** Who sends the ICRQ. `undefined`: the side that opened the control connection. */
   readonly call: Role | undefined;
+  /** "outgoing": the caller asks the other end to place the call, with an OCRQ (RFC 3931 7.4). RFC 4719 has "incoming". */
+  readonly callType: "incoming" | "outgoing";
+  /** Octets of the Attachment Group Identifier (RFC 4667 4.3); none: the default group. */
+  readonly attachmentGroup: Uint8Array;
+  /** What the peer calls this end, where the two ends have different names (Local End ID AVP, RFC 4667 4.3). */
+  readonly localEndId: Uint8Array | undefined;
+  /** Interface whose condition the peer is told as Circuit Status (RFC 3931 5.4.5); `undefined`: always active. */
+  readonly circuit: string | undefined;
   /** At most 15 characters, unique on the machine. */
   readonly interfaceName: string;
   /** Octets of the cookie that the peer shall put into every data packet to us. */

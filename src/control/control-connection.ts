@@ -8,7 +8,7 @@ import {
   stepControlConnection,
 } from "../fsm/control-connection.ts";
 import { Authentication, type AuthenticationState } from "./authentication.ts";
-import type { RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
+import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant } from "./core.ts";
 import { sameEndpoint } from "./endpoint.ts";
 import {
@@ -54,6 +54,8 @@ export interface ControlConnectionState {
   peerHostname: string;
   peerRouterId: number | undefined;
   peerPseudowireTypes: readonly number[];
+  /** The peer has sent Cisco's AVPs, and gets them beside those that they are the twins of. */
+  ciscoTwins: boolean;
   /** When `state` was entered. */
   since: Instant;
   heard: boolean;
@@ -62,6 +64,8 @@ export interface ControlConnectionState {
   /** Messages that will be answered once the datapath is ready: their acknowledgement can wait for the answer. */
   repliesInPreparation: number;
   readonly authentication: AuthenticationState;
+  /** The peer's `provenSecret` that what is outstanding was encoded for. */
+  encodedFor: number;
   readonly channel: ChannelState<ControlMessage, DecodedMessage>;
 }
 
@@ -83,7 +87,6 @@ export class ControlConnection {
   readonly #configuration: TunnelConfiguration;
   readonly #channel: ReliableChannel<ControlMessage, DecodedMessage>;
   readonly authentication: Authentication;
-
   constructor(state: ControlConnectionState, configuration: TunnelConfiguration) {
     this.state = state;
     this.#configuration = configuration;
@@ -104,10 +107,12 @@ export class ControlConnection {
       peerHostname: "",
       peerRouterId: undefined,
       peerPseudowireTypes: [],
+      ciscoTwins: false,
       since: turn.now,
       heard: false,
       receivedPackets: 0,
       repliesInPreparation: 0,
+      encodedFor: origin.authentication.provenSecret,
       channel: createChannelState(configuration.receiveWindow),
     };
     const connection = new ControlConnection(state, configuration);
@@ -159,14 +164,21 @@ export class ControlConnection {
   /** Queues a message; it leaves when the turn ends and the windows allow. */
   send(message: ControlMessage, turn: Turn): void {
     // With many calls at once the answers to the first must not wait until the last is placed.
-    if (message.name === "ICRQ") this.#channel.enqueueBehind(message);
+    if (isCallRequest(message)) this.#channel.enqueueBehind(message);
     else if (message.name !== "CDN" || !this.#withdrawCall(message.localSessionId)) this.#channel.enqueue(message);
     turn.touched.add(this);
   }
 
-  /** A call that ends before its ICRQ was sent has never been: the peer need not hear of it. */
+  /** A call that ends before its request was sent has never been: the peer need not hear of it. */
   #withdrawCall(localSessionId: number): boolean {
-    return this.#channel.withdraw((message) => message.name === "ICRQ" && message.localSessionId === localSessionId);
+    return this.#channel.withdraw((message) => isCallRequest(message) && message.localSessionId === localSessionId);
+  }
+
+  /** One that supersedes what still waits of its kind for the same session. */
+  sendLatest(message: ControlMessage<"SLI" | "WEN">, turn: Turn): void {
+    const { name, localSessionId } = message;
+    this.#channel.withdraw((older) => older.name === name && older.localSessionId === localSessionId);
+    this.send(message, turn);
   }
 
   /** Takes a message's sequence numbers; returns the messages that are due in order now (RFC 3931 4.2). */
@@ -175,8 +187,33 @@ export class ControlConnection {
     turn.touched.add(this);
     const { ns, nr } = decoded.header;
     if (this.#channel.acknowledge(nr)) this.#restartRetransmission(turn);
+    this.#followPeer(turn);
     if (decoded.kind === "zlb" || isExplicitAcknowledgement(decoded)) return [];
     return this.#channel.accept(ns, decoded);
+  }
+
+  /** What is hidden has to be hidden with the secret that the peer uses now. An SCCRQ is known again by its octets. */
+  #followPeer(turn: Turn): void {
+    const { provenSecret } = this.state.authentication;
+    if (provenSecret === this.state.encodedFor) return;
+    if (this.state.state === "wait-ctl-reply") this.state.encodedFor = provenSecret;
+    else this.#encodeAgain(turn);
+  }
+
+  #encodeAgain(turn: Turn): void {
+    this.state.encodedFor = this.state.authentication.provenSecret;
+    this.#channel.encodeAgain((message, ns) => this.#encode(message, ns, turn));
+  }
+
+  /**
+   * Goes on with another authentication, if it can (`Authentication.change`). The peer hears of it at once: it may know
+   * a secret that it has not used yet, and a HELLO shows it that it can.
+   */
+  changeAuthentication(configuration: AuthenticationConfiguration, turn: Turn): boolean {
+    if (!this.authentication.change(configuration)) return false;
+    this.#encodeAgain(turn);
+    if (this.established && this.authentication.signs) this.send({ name: "HELLO" }, turn);
+    return true;
   }
 
   /** An ACK could not be verified: the nonce for that is in the SCCRP, which acknowledges as well. */
@@ -357,8 +394,9 @@ export class ControlConnection {
   }
 
   #encode(message: ControlMessage, ns: number, turn: Turn): Uint8Array {
-    const { remoteControlConnectionId, channel } = this.state;
-    const envelope = this.authentication.envelope(turn.entropy);
+    const { remoteControlConnectionId, channel, ciscoTwins } = this.state;
+    const signed = this.authentication.envelope(turn.entropy);
+    const envelope = ciscoTwins ? { ...signed, ciscoTwins } : signed;
     return encodeMessage(remoteControlConnectionId, ns, channel.nr, message, envelope);
   }
 
@@ -395,6 +433,10 @@ export class ControlConnection {
 function setupLimitMs(policy: RetransmitConfiguration): number {
   const retries = Math.max(policy.retries, policy.sccrqRetries);
   return retransmissionCycleMs({ ...policy, retries }) + policy.initialMs;
+}
+
+function isCallRequest(message: ControlMessage): message is ControlMessage<"ICRQ" | "OCRQ"> {
+  return message.name === "ICRQ" || message.name === "OCRQ";
 }
 
 function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {

@@ -1,3 +1,4 @@
+import type { AuthenticationConfiguration } from "./configuration.ts";
 import type { LcceView } from "./view.ts";
 
 /** Milliseconds on a monotonic clock. Only differences mean anything. */
@@ -14,6 +15,8 @@ export interface Entropy {
   /** Uniform over 0 .. 2^32-1. */
   uint32(): number;
   octets(length: number): Uint8Array;
+  /** The same for nonces, cookies and challenges: what must not get into a recording. */
+  secretOctets(length: number): Uint8Array;
 }
 
 /** What the datapath needs to carry one session. */
@@ -33,10 +36,24 @@ export interface SessionParameters {
   readonly addresses: readonly string[];
 }
 
+/**
+ * An attachment circuit as the machine sees it: "down" was set down or does not exist, "no-carrier" is set up and has
+ * lost its link.
+ */
+export type CircuitCondition = "up" | "no-carrier" | "down";
+
+/** Errors of an attachment circuit, counted since any instant; each an unsigned 32-bit number (RFC 3931 6.13). */
+export interface CircuitErrorCounts {
+  readonly hardwareOverruns: number;
+  readonly bufferOverruns: number;
+  readonly timeouts: number;
+  readonly alignments: number;
+}
+
 /** Everything that can happen to an LCCE. A recording of a day in its life is an array of these. */
 export type Input =
   | { readonly type: "start" }
-  /** A control message (T bit set, Ver 3). `to` is the local address and port of the socket that received it. */
+  /** A control message (T bit set; Ver 3, or Ver 2 without ids). `to` is the local address and port of the socket that received it. */
   | { readonly type: "datagram"; readonly from: Endpoint; readonly to: Endpoint; readonly octets: Uint8Array }
   | { readonly type: "peer-resolved"; readonly tunnel: string; readonly address: string }
   | { readonly type: "peer-unresolved"; readonly tunnel: string; readonly reason: string }
@@ -47,8 +64,20 @@ export type Input =
   | { readonly type: "session-refused"; readonly localSessionId: number; readonly reason: string }
   /** Data packets received on all sessions of the connection since it began: the answer to `query-activity`. */
   | { readonly type: "activity"; readonly localControlConnectionId: number; readonly receivedPackets: number }
+  /** For every session whose `circuit` is this interface; nothing is told of an interface that is up from the start. */
+  | { readonly type: "circuit"; readonly interfaceName: string; readonly condition: CircuitCondition }
+  | { readonly type: "circuit-errors"; readonly interfaceName: string; readonly errors: CircuitErrorCounts }
   | { readonly type: "open"; readonly tunnel: string; readonly session?: string }
   | { readonly type: "close"; readonly tunnel: string; readonly session?: string }
+  /**
+   * From now on this is the tunnel's. Established connections go on, with it if they can: between authenticated and not,
+   * and between digests and none, a change is for new connections alone.
+   */
+  | {
+      readonly type: "authentication-changed";
+      readonly tunnel: string;
+      readonly authentication: AuthenticationConfiguration;
+    }
   /** Say StopCCN to everyone. Over when `idle()`. */
   | { readonly type: "shutdown" };
 
@@ -94,8 +123,10 @@ export type Effect =
   /** The tunnel and every session in it. */
   | { readonly type: "delete-tunnel"; readonly localControlConnectionId: number }
   | { readonly type: "create-session"; readonly session: SessionParameters }
-  /** Let frames flow: the session is established. */
+  /** Let frames flow: the session is established and the peer's circuit is active. */
   | { readonly type: "raise-session"; readonly localSessionId: number }
+  /** No frames, either way, until it is raised again: the peer's circuit is down or on standby (RFC 3931 5.4.5). */
+  | { readonly type: "lower-session"; readonly localSessionId: number }
   | { readonly type: "delete-session"; readonly localSessionId: number }
   | { readonly type: "query-activity"; readonly localControlConnectionId: number }
   | LogEffect;

@@ -1,7 +1,9 @@
+import { type DecodedMessage, hasCiscoAvps } from "../avp/decode.ts";
 import { encodeMessage } from "../avp/encode.ts";
-import type { AvpValues, ControlMessage } from "../avp/messages.ts";
-import { ETHERNET_PSEUDOWIRE } from "./admission.ts";
+import type { AvpValues, ControlMessage, MessageName } from "../avp/messages.ts";
+import { avpsOf, ETHERNET_PSEUDOWIRE, identityFlaw } from "./admission.ts";
 import type { Authentication } from "./authentication.ts";
+import { chapAvps, chapFlaw } from "./chap.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { Entropy } from "./core.ts";
@@ -15,14 +17,16 @@ export function opening(
   configuration: TunnelConfiguration,
   turn: Turn,
 ): ControlMessage {
-  if (name === "SCCCN") return { name };
+  const { authentication } = connection;
+  if (name === "SCCCN") return { name, ...chapAvps(name, authentication) };
   const common = {
     hostName: turn.hostname,
     routerId: turn.routerId,
     assignedControlConnectionId: connection.id,
     pseudowireCapabilitiesList: [ETHERNET_PSEUDOWIRE],
     receiveWindowSize: configuration.receiveWindow,
-    ...connection.authentication.nonce,
+    ...authentication.nonce,
+    ...chapAvps(name, authentication),
   };
   if (name === "SCCRP") return { name, ...common };
   const { tieBreaker } = connection.state;
@@ -52,11 +56,26 @@ export function refusal(
   return octets;
 }
 
+/** Why an SCCRP or SCCCN, whole as it is, does not come from the peer that was meant (RFC 3931 3.3). */
+export function openingFlaw(
+  name: MessageName,
+  connection: ControlConnection,
+  configuration: TunnelConfiguration,
+  avps: AvpValues,
+  turn: Turn,
+): Result | undefined {
+  if (name === "SCCRP") return identityFlaw(configuration, avps) ?? chapFlaw(name, connection, avps, turn);
+  return name === "SCCCN" ? chapFlaw(name, connection, avps, turn) : undefined;
+}
+
 /** Takes over what an acceptable SCCRQ or SCCRP says of its sender (RFC 3931 6.1, 6.2). */
-export function learnPeer(connection: ControlConnection, avps: AvpValues): void {
+export function learnPeer(connection: ControlConnection, decoded: DecodedMessage): void {
   const { state } = connection;
+  const avps = avpsOf(decoded);
+  state.ciscoTwins = hasCiscoAvps(decoded);
   state.peerHostname = printable(avps.hostName ?? "");
   state.peerRouterId = avps.routerId;
+  state.authentication.remoteChallenge = avps.challenge ?? new Uint8Array(0);
   state.peerPseudowireTypes = avps.pseudowireCapabilitiesList ?? [];
   if (avps.receiveWindowSize !== undefined) connection.setPeerWindow(avps.receiveWindowSize);
 }

@@ -1,8 +1,10 @@
 import { type DecodedMessage, decodeMessage } from "../avp/decode.ts";
 import { describeMessage } from "../avp/describe.ts";
-import { decodeHeader } from "../avp/header.ts";
+import { decodeHeader, isVersion2 } from "../avp/header.ts";
 import { ProtocolError } from "../avp/protocol-error.ts";
+import type { Witness } from "../avp/sanitise.ts";
 import { avpsOf } from "./admission.ts";
+import { receiveSccrq } from "./answering.ts";
 import type { LcceConfiguration } from "./configuration.ts";
 import { ControlConnection, type ControlConnectionState } from "./control-connection.ts";
 import type { Core, Effect, Endpoint, Entropy, Input, Instant } from "./core.ts";
@@ -16,6 +18,7 @@ import { TimerTable } from "./timer-table.ts";
 import { Tunnel } from "./tunnel.ts";
 import type { SavedTunnel } from "./tunnel-state.ts";
 import type { Timer, Turn } from "./turn.ts";
+import { isDualSccrq, receiveVersion2 } from "./version2.ts";
 import type { LcceView } from "./view.ts";
 import { viewOf } from "./view-of.ts";
 
@@ -161,17 +164,42 @@ export class Lcce implements Core {
       case "activity":
         this.#connections.get(input.localControlConnectionId)?.activity(input.receivedPackets, turn);
         return;
+      case "circuit":
+        for (const [session, connection] of this.#attachedTo(input.interfaceName)) {
+          session.circuitChanged(input.condition, connection, turn);
+        }
+        return;
+      case "circuit-errors":
+        for (const [session, connection] of this.#attachedTo(input.interfaceName)) {
+          session.circuitErrors(input.errors, connection, turn);
+        }
+        return;
       case "open":
         if (!this.#ending) this.#open(input, turn);
         return;
       case "close":
         this.#close(input, turn);
         return;
+      case "authentication-changed":
+        this.#tunnels.get(input.tunnel)?.changeAuthentication(input.authentication, turn);
+        return;
       case "shutdown":
         this.#ending = true;
         for (const tunnel of this.#tunnels.values()) tunnel.close({ result: STOPCCN.shuttingDown }, turn);
         return;
     }
+  }
+
+  /** For who records: what can tell whether a datagram is genuine. Throws ProtocolError like whoever reads it. */
+  witnesses({ from, to, octets }: Of<"datagram">): readonly Witness[] {
+    const { controlConnectionId } = decodeHeader(octets);
+    const connection = this.#connections.get(controlConnectionId);
+    if (connection !== undefined) return [connection.authentication.witness];
+    if (controlConnectionId !== 0) return [];
+    const near = [...this.#connections.owners()].filter(({ state }) => sameEndpoint(state.remote, from));
+    const witnesses = near.map(({ authentication }) => authentication.witness);
+    const tunnel = this.#tunnelFor(decodeMessage(octets), from, to);
+    return tunnel === undefined ? witnesses : [tunnel.configuration.authentication, ...witnesses];
   }
 
   #withConnection(id: number, act: (tunnel: Tunnel, connection: ControlConnection) => void): void {
@@ -212,7 +240,8 @@ export class Lcce implements Core {
   #receiveUnaddressed(input: Of<"datagram">, turn: Turn): void {
     const decoded = decodeMessage(input.octets);
     const name = messageName(decoded);
-    if (name === "SCCRQ") this.#receiveSccrq(decoded, input, turn);
+    if (isVersion2(input.octets) && !isDualSccrq(decoded)) receiveVersion2(decoded, input, this.#secretive, turn);
+    else if (name === "SCCRQ") this.#receiveSccrq(decoded, input, turn);
     else if (name === "StopCCN") this.#receiveEarlyStopCcn(input, turn);
     else
       turn.log("debug", "unknown-control-connection", `${describeMessage(decoded)} without an id`, sender(input.from));
@@ -222,10 +251,11 @@ export class Lcce implements Core {
   #receiveEarlyStopCcn(input: Of<"datagram">, turn: Turn): void {
     let suspect: ControlConnection | undefined;
     for (const connection of this.#connections.owners()) {
-      const { remoteControlConnectionId, remote } = connection.state;
+      const { remoteControlConnectionId, remote, life } = connection.state;
       if (!sameEndpoint(remote, input.from)) continue;
       if (!connection.authentication.verify(input.octets)) {
-        suspect = connection;
+        // It need not be for one that is over: the peer may have begun anew and given up since.
+        if (life === "open") suspect = connection;
         continue;
       }
       // The id may be hidden, and then each connection reads it with its own secret.
@@ -265,19 +295,24 @@ export class Lcce implements Core {
     const { from, to } = input;
     const tunnel = this.#tunnelFor(decoded, from, to);
     if (tunnel !== undefined) {
-      tunnel.receiveSccrq(input, turn);
+      receiveSccrq(tunnel, input, turn);
       return;
     }
-    // Where there are secrets, a stranger learns nothing: not even which peers are configured.
-    const secretive = this.#configuration.tunnels.some(({ authentication }) => authentication.secrets.length > 0);
     if (!turn.mayRefuse()) return;
     turn.log("warn", "unknown-peer", "SCCRQ from a peer that no tunnel names", {
       details: { peer: `${from.address}:${from.port}`, host_name: printable(avpsOf(decoded).hostName ?? "") },
     });
-    if (secretive) return;
+    if (this.#secretive) return;
     const cause = because(STOPCCN.notAuthorized, "no tunnel is configured for this peer");
     const remoteId = avpsOf(decoded).assignedControlConnectionId ?? 0;
     turn.emit({ type: "reply", from: to, to: from, octets: refusal(remoteId, cause, undefined, turn.entropy) });
+  }
+
+  /** Where there are secrets, a stranger learns nothing: not even which peers are configured. */
+  get #secretive(): boolean {
+    return Array.from(this.#tunnels.values()).some(
+      ({ configuration }) => configuration.authentication.secrets.length > 0,
+    );
   }
 
   #mayRefuse(now: Instant, turn: Turn): boolean {
@@ -321,6 +356,17 @@ export class Lcce implements Core {
     if (connection === undefined) return;
     const refused = input.type === "session-refused" ? input.reason : undefined;
     session.datapathAnswered(refused, connection, turn);
+  }
+
+  /** The sessions with this attachment circuit, and the control connection of each that has one. */
+  *#attachedTo(interfaceName: string): Generator<readonly [Session, ControlConnection | undefined]> {
+    for (const tunnel of this.#tunnels.values()) {
+      for (const session of tunnel.sessions.values()) {
+        if (session.configuration.circuit !== interfaceName) continue;
+        const connection = this.#connections.get(session.state.localControlConnectionId);
+        yield [session, connection?.state.life === "open" ? connection : undefined];
+      }
+    }
   }
 
   #open({ tunnel: name, session: sessionName }: Of<"open">, turn: Turn): void {
@@ -369,8 +415,7 @@ export class Lcce implements Core {
         const session = tunnel?.sessions.get(timer.name);
         const connection = tunnel?.live(turn);
         if (session === undefined || !connection?.established) return;
-        if (timer.kind === "setup") session.setupTimedOut(connection, turn);
-        else session.call(connection, turn);
+        session.expire(timer.kind, connection, turn);
         return;
       }
     }

@@ -8,10 +8,11 @@ import {
 import { isOldSequence, nextSequence, sequenceDistance } from "./sequence.ts";
 
 /** A message that was sent and is not acknowledged. */
-export interface Outstanding {
+export interface Outstanding<Outgoing> {
   readonly ns: number;
+  readonly message: Outgoing;
   /** As encoded for the first transmission; Nr (and the digest over it) is renewed with every later one. */
-  readonly octets: Uint8Array;
+  octets: Uint8Array;
 }
 
 /** Plain data: a restarted daemon goes on with a copy of it. */
@@ -21,7 +22,7 @@ export interface ChannelState<Outgoing, Incoming> {
   /** Ns that the peer's next message must carry: our Nr. */
   nr: number;
   /** Oldest first, with consecutive Ns that end before `nextNs`. */
-  outstanding: Outstanding[];
+  outstanding: Outstanding<Outgoing>[];
   /** How many of `outstanding`, from the oldest, went out since the last timeout. */
   inFlight: number;
   /** Not sent yet: the window is closed. */
@@ -85,11 +86,13 @@ export class ReliableChannel<Outgoing, Incoming> {
     this.state.waitingBehind.push(message);
   }
 
-  /** Takes back what `enqueueBehind` took, unless it has been sent. Returns whether it did. */
+  /** Takes back a message that waits, unless it has been sent. Returns whether it did. */
   withdraw(unwanted: (message: Outgoing) => boolean): boolean {
-    const index = this.state.waitingBehind.findIndex(unwanted);
-    if (index >= 0) this.state.waitingBehind.splice(index, 1);
-    return index >= 0;
+    return [this.state.waiting, this.state.waitingBehind].some((queue) => {
+      const index = queue.findIndex(unwanted);
+      if (index >= 0) queue.splice(index, 1);
+      return index >= 0;
+    });
   }
 
   /** Messages wait for the window to open. */
@@ -166,7 +169,7 @@ export class ReliableChannel<Outgoing, Incoming> {
    * Hands out what may be sent now: first what a timeout took out of flight, then what waits, as far as the peer's and
    * the congestion window allow (RFC 3931 4.2, appendix A). Everything handed out counts as sent and as acknowledging.
    */
-  *sendable(encode: (message: Outgoing, ns: number) => Uint8Array): Generator<Outstanding> {
+  *sendable(encode: (message: Outgoing, ns: number) => Uint8Array): Generator<Outstanding<Outgoing>> {
     const { state } = this;
     while (state.inFlight < Math.min(state.congestion.size, state.peerWindow)) {
       const outstanding = state.outstanding[state.inFlight] ?? this.#sendFirst(encode);
@@ -178,23 +181,28 @@ export class ReliableChannel<Outgoing, Incoming> {
   }
 
   /** Sends one message past closed windows: for a StopCCN, which must go out at once. */
-  sendUrgent(message: Outgoing, encode: (message: Outgoing, ns: number) => Uint8Array): Outstanding {
+  sendUrgent(message: Outgoing, encode: (message: Outgoing, ns: number) => Uint8Array): Outstanding<Outgoing> {
     const { state } = this;
     state.waiting.unshift(message);
-    const sent = this.#sendFirst(encode) as Outstanding;
+    const sent = this.#sendFirst(encode) as Outstanding<Outgoing>;
     if (state.inFlight === state.outstanding.length - 1) state.inFlight += 1;
     state.acknowledgementDue = false;
     return sent;
   }
 
-  #sendFirst(encode: (message: Outgoing, ns: number) => Uint8Array): Outstanding | undefined {
+  #sendFirst(encode: (message: Outgoing, ns: number) => Uint8Array): Outstanding<Outgoing> | undefined {
     const { state } = this;
     const message = state.waiting.shift() ?? state.waitingBehind.shift();
     if (message === undefined) return undefined;
-    const outstanding = { ns: state.nextNs, octets: encode(message, state.nextNs) };
+    const outstanding = { ns: state.nextNs, message, octets: encode(message, state.nextNs) };
     state.nextNs = nextSequence(state.nextNs);
     state.outstanding.push(outstanding);
     return outstanding;
+  }
+
+  /** What is still to be acknowledged goes out in another form from now on. */
+  encodeAgain(encode: (message: Outgoing, ns: number) => Uint8Array): void {
+    for (const outstanding of this.state.outstanding) outstanding.octets = encode(outstanding.message, outstanding.ns);
   }
 
   /** The retransmission timer ran out. Returns false when the peer has used up its chances. */

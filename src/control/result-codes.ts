@@ -22,6 +22,7 @@ export const STOPCCN = {
 
 /** Result codes of a CDN. */
 export const CDN = {
+  circuitLost: 1,
   administrative: 3,
   noFacilitiesNow: 4,
   noFacilities: 5,
@@ -30,7 +31,9 @@ export const CDN = {
   pseudowireTypeNotSupported: 14,
   sequencingWithoutSublayer: 15,
   stateMachineError: 16,
+  mtuMismatch: 23,
   forwarderUnknown: 24,
+  forwarderUnauthorized: 25,
   sequencingNotSupported: 31,
 } as const;
 
@@ -41,6 +44,7 @@ export const ERROR = {
   noResources: 4,
   invalidSessionId: 5,
   unknownMandatoryAvp: 8,
+  tryAnotherDirected: 9,
 } as const;
 
 /** A text for people in an AVP that holds at most 1017 octets: longer ones are cut. */

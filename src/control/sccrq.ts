@@ -1,8 +1,11 @@
 import { type DecodedMessage, decodeMessage } from "../avp/decode.ts";
-import { avpsOf } from "./admission.ts";
+import { isVersion2 } from "../avp/header.ts";
+import { avpsOf, formFlaw, recoveryFlaw } from "./admission.ts";
 import { Authentication } from "./authentication.ts";
+import { challengeFlaw } from "./chap.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint } from "./core.ts";
+import type { Result } from "./result-codes.ts";
 import type { TunnelState } from "./tunnel-state.ts";
 import type { Turn } from "./turn.ts";
 
@@ -32,6 +35,20 @@ export function verifySccrq(request: Request, configuration: TunnelConfiguration
   if (!authentication.verify(request.octets)) return undefined;
   const decoded = decodeMessage(request.octets, authentication.unhidingKey);
   return { ...request, decoded, remoteId: avpsOf(decoded).assignedControlConnectionId ?? 0, authentication };
+}
+
+/** Why a genuine SCCRQ is refused. `closed`: why the tunnel accepts none. */
+export function flawOfSccrq(
+  { decoded, octets }: Sccrq,
+  configuration: TunnelConfiguration,
+  closed: Result | undefined,
+  turn: Turn,
+): Result | undefined {
+  const flaw = formFlaw(decoded) ?? recoveryFlaw(avpsOf(decoded)) ?? closed;
+  const { chapPassword } = configuration.authentication;
+  // A peer that would speak version 2 as well may mean its Challenge for that (RFC 3931 4.7.3).
+  if (flaw !== undefined || (chapPassword === undefined && isVersion2(octets))) return flaw;
+  return challengeFlaw("SCCRQ", avpsOf(decoded), chapPassword, turn);
 }
 
 /** A message whose digest is missing or wrong is dropped in silence, counted, and spoken of once a minute. */

@@ -1,11 +1,15 @@
-import type { TunnelConfiguration } from "./configuration.ts";
+import type { AvpValues } from "../avp/messages.ts";
+import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Instant } from "./core.ts";
-import { Session, type SessionState } from "./session.ts";
+import { because, CDN, type Result } from "./result-codes.ts";
+import { Session } from "./session.ts";
+import { initialSessionState, NO_OCTETS, type SessionState } from "./session-state.ts";
 
 /** The sessions of one tunnel: by name, and by what the peer calls them. */
 export class SessionTable {
   readonly #byName: ReadonlyMap<string, Session>;
-  readonly #byEndId: ReadonlyMap<string, Session>;
+  /** By the forwarder that a call names: attachment group and our end's id (RFC 4667 4.3). */
+  readonly #byForwarder: ReadonlyMap<string, Session>;
   /** Each session keeps its own entry right. */
   readonly #byRemoteId = new Map<number, Session>();
 
@@ -13,11 +17,16 @@ export class SessionTable {
   constructor(tunnel: TunnelConfiguration, now: Instant, saved: readonly SessionState[] = []) {
     const states = new Map(saved.map((state) => [state.name, state]));
     const sessions = tunnel.sessions.map((configuration) => {
-      const state = states.get(configuration.name) ?? Session.initialState(configuration, now);
+      const state = states.get(configuration.name) ?? initialSessionState(configuration, now);
       return new Session(configuration, tunnel, state, this.#byRemoteId);
     });
     this.#byName = new Map(sessions.map((session) => [session.configuration.name, session]));
-    this.#byEndId = new Map(sessions.map((session) => [keyOf(session.configuration.remoteEndId), session]));
+    this.#byForwarder = new Map(
+      sessions.map((session) => {
+        const { configuration } = session;
+        return [forwarder(configuration.attachmentGroup, ownEndId(configuration)), session];
+      }),
+    );
   }
 
   get(name: string): Session | undefined {
@@ -29,9 +38,18 @@ export class SessionTable {
     return this.#byName.values();
   }
 
-  /** RFC 3931 5.4.4: the Remote End ID binds a call to a configured pseudowire, as opaque octets. */
-  withEndId(remoteEndId: Uint8Array | undefined): Session | undefined {
-    return remoteEndId && this.#byEndId.get(keyOf(remoteEndId));
+  /**
+   * The session that a call is for: what it names as its end and ours has to agree with the configuration, as opaque
+   * octets (RFC 3931 5.4.4, RFC 4667 4.3). Where the caller's own id is absent it is that of ours.
+   */
+  attachedTo(avps: AvpValues): Session | { readonly flaw: Result } {
+    const { remoteEndId = NO_OCTETS, attachmentGroupIdentifier = NO_OCTETS } = avps;
+    const session = this.#byForwarder.get(forwarder(attachmentGroupIdentifier, remoteEndId));
+    if (session === undefined) return { flaw: unknownForwarder(attachmentGroupIdentifier, remoteEndId) };
+    const caller = avps.localEndId ?? remoteEndId;
+    if (keyOf(caller) === keyOf(session.configuration.remoteEndId)) return session;
+    const message = `${readable(remoteEndId)} is not for ${readable(caller)}`;
+    return { flaw: because(CDN.forwarderUnauthorized, message) };
   }
 
   /** The session that the peer gave this id. */
@@ -40,6 +58,25 @@ export class SessionTable {
   }
 }
 
+function ownEndId({ localEndId, remoteEndId }: SessionConfiguration): Uint8Array {
+  return localEndId ?? remoteEndId;
+}
+
+function forwarder(group: Uint8Array, endId: Uint8Array): string {
+  return `${group.length} ${keyOf(group)}${keyOf(endId)}`;
+}
+
 function keyOf(octets: Uint8Array): string {
   return String.fromCharCode(...octets);
+}
+
+function unknownForwarder(group: Uint8Array, endId: Uint8Array): Result {
+  const where = group.length === 0 ? "" : ` in attachment group ${readable(group)}`;
+  return because(CDN.forwarderUnknown, `no session has the Remote End ID ${readable(endId)}${where}`);
+}
+
+function readable(octets: Uint8Array): string {
+  const ascii = octets.every((octet) => octet >= 0x20 && octet < 0x7f);
+  if (ascii) return `"${String.fromCharCode(...octets)}"`;
+  return `0x${Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -1,54 +1,37 @@
 import type { AvpValues } from "../avp/messages.ts";
-import {
-  type IncomingCallRecipientEffect,
-  type IncomingCallRecipientEvent,
-  stepIncomingCallRecipient,
-} from "../fsm/incoming-call-recipient.ts";
-import {
-  type IncomingCallSenderEffect,
-  type IncomingCallSenderEvent,
-  stepIncomingCallSender,
-} from "../fsm/incoming-call-sender.ts";
-import { CIRCUIT_ACTIVE, ETHERNET_PSEUDOWIRE, framingOf, type L2Sublayer } from "./admission.ts";
+import type { CallEffect, CallEvent, CallMessage, CallRole } from "../fsm/call.ts";
+import { stepIncomingCallRecipient } from "../fsm/incoming-call-recipient.ts";
+import { stepIncomingCallSender } from "../fsm/incoming-call-sender.ts";
+import { stepOutgoingCallRecipient } from "../fsm/outgoing-call-recipient.ts";
+import { stepOutgoingCallSender } from "../fsm/outgoing-call-sender.ts";
+import { ETHERNET_PSEUDOWIRE, framingOf, mtuFlaw } from "./admission.ts";
 import { callMessage } from "./call-messages.ts";
+import { CircuitReports } from "./circuit-reports.ts";
+import { carriesFrames, describeStatus } from "./circuit-status.ts";
 import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
-import type { Instant } from "./core.ts";
+import type { CircuitCondition, CircuitErrorCounts } from "./core.ts";
 import { retransmissionCycleMs } from "./reliable-channel.ts";
-import { CDN, describeResult, ERROR, generalError, type Result } from "./result-codes.ts";
+import { because, CDN, describeResult, ERROR, generalError, type Result } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
-import { type LogContext, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
+import { OUT_OF_TURN, SessionJournal } from "./session-journal.ts";
+import { NO_ERRORS, NO_OCTETS, type SessionState } from "./session-state.ts";
+import { type SessionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 
-const NO_OCTETS = new Uint8Array(0);
+const STEPPERS = {
+  "icrq-sender": stepIncomingCallSender,
+  "icrq-recipient": stepIncomingCallRecipient,
+  "ocrq-sender": stepOutgoingCallSender,
+  "ocrq-recipient": stepOutgoingCallRecipient,
+} as const satisfies Record<CallRole, unknown>;
 
-/** Plain data: everything that makes a session what it is. */
-export interface SessionState {
-  readonly name: string;
-  role: "sender" | "recipient";
-  /** The RFC's state name (RFC 3931 7.3.1, 7.3.2). */
-  state: string;
-  /** Local id of its control connection; 0 while it has none. */
-  localControlConnectionId: number;
-  /** 0 while there is no call. */
-  localSessionId: number;
-  remoteSessionId: number;
-  localCookie: Uint8Array;
-  remoteCookie: Uint8Array;
-  l2Sublayer: L2Sublayer;
-  tieBreaker: Uint8Array | undefined;
-  /** The peer's message that waits for the datapath's word: only then is it known to be acceptable. */
-  preparing: "ICRQ" | "ICRP" | undefined;
-  /** The datapath was asked to make the session and has not refused. */
-  inDatapath: boolean;
-  /** Circuit Status as the peer last told it (RFC 3931 5.4.5). */
-  remoteCircuitStatus: number;
-  /** Failed attempts in a row. */
-  failures: number;
-  /** An administrator closed it; until an administrator opens it. */
-  closed: boolean;
-  since: Instant;
-  lastError: string;
-}
+/** The message that each state waits for; any other is out of turn. */
+const AWAITED: Readonly<Record<CallRole, Readonly<Record<string, CallMessage>>>> = {
+  "icrq-sender": { "wait-reply": "ICRP" },
+  "icrq-recipient": { "wait-connect": "ICCN" },
+  "ocrq-sender": { "wait-reply": "OCRP", "wait-connect": "OCCN" },
+  "ocrq-recipient": {},
+};
 
 /** One configured pseudowire: as caller or as called, whichever it is at the moment. */
 export class Session {
@@ -57,6 +40,8 @@ export class Session {
   readonly #tunnel: TunnelConfiguration;
   readonly #byRemoteId: Map<number, Session>;
   readonly #retry: Retry;
+  readonly #reports: CircuitReports;
+  readonly #journal: SessionJournal;
 
   /** `byRemoteId`: finds the tunnel's sessions by the ids that the peer gave them. */
   constructor(
@@ -73,28 +58,8 @@ export class Session {
     const key = `call ${tunnel.name}/${configuration.name}`;
     const timer = { owner: "session", tunnel: tunnel.name, name: configuration.name, kind: "call" } as const;
     this.#retry = new Retry(key, timer, tunnel.reconnect, state);
-  }
-
-  static initialState(configuration: SessionConfiguration, now: Instant): SessionState {
-    return {
-      name: configuration.name,
-      role: "recipient",
-      state: "idle",
-      localControlConnectionId: 0,
-      localSessionId: 0,
-      remoteSessionId: 0,
-      localCookie: NO_OCTETS,
-      remoteCookie: NO_OCTETS,
-      l2Sublayer: configuration.l2Sublayer,
-      tieBreaker: undefined,
-      preparing: undefined,
-      inDatapath: false,
-      remoteCircuitStatus: 0,
-      failures: 0,
-      closed: false,
-      since: now,
-      lastError: "",
-    };
+    this.#reports = new CircuitReports(tunnel.name, state);
+    this.#journal = new SessionJournal(tunnel.name, state);
   }
 
   /** A call is in progress or up. */
@@ -112,144 +77,184 @@ export class Session {
     return call === undefined ? connection.state.initiator : call !== "responder";
   }
 
-  /** Places the call: ICRQ (RFC 3931 7.3.1). */
+  /** Whether a request of the peer's for the same call would be a tie (RFC 3931 5.4.4). */
+  get waitsForReply(): boolean {
+    const { role, state, held } = this.state;
+    return role.endsWith("-sender") && state === "wait-reply" && held === undefined;
+  }
+
+  /** Places the call: ICRQ (RFC 3931 7.3.1) or OCRQ (7.4.1). */
   call(connection: ControlConnection, turn: Turn): void {
     if (this.busy || this.state.closed) return;
     const types = connection.state.peerPseudowireTypes;
     if (!types.includes(ETHERNET_PSEUDOWIRE)) {
       // RFC 3931 5.4.4: a type that the peer has not listed must not be requested.
       this.state.lastError = `the peer does not offer Ethernet pseudowires, only types ${types.join(", ")}`;
-      turn.log("warn", "pseudowire-type-not-offered", this.state.lastError, this.#context);
+      turn.log("warn", "pseudowire-type-not-offered", this.state.lastError, this.#journal.context);
       return;
     }
-    this.#begin("sender", connection, turn);
+    this.#begin(this.configuration.callType === "incoming" ? "icrq-sender" : "ocrq-sender", connection, turn);
     this.state.tieBreaker = this.configuration.call === "both" ? turn.entropy.octets(TIE_BREAKER_LENGTH) : undefined;
-    this.#stepSender({ type: "local.open" }, undefined, connection, turn);
-    this.#stepSender({ type: "local.control-connection-open" }, undefined, connection, turn);
+    this.#step({ type: "local.open" }, undefined, connection, turn);
+    this.#step({ type: "local.control-connection-open" }, undefined, connection, turn);
   }
 
   /** A call from the peer that admission found nothing wrong with. The datapath has the last word. */
-  answer(avps: AvpValues, connection: ControlConnection, turn: Turn): void {
-    this.#begin("recipient", connection, turn);
-    this.#prepare("ICRQ", avps, connection, turn);
+  answer(request: "ICRQ" | "OCRQ", avps: AvpValues, connection: ControlConnection, turn: Turn): void {
+    this.#begin(request === "ICRQ" ? "icrq-recipient" : "ocrq-recipient", connection, turn);
+    this.#takeOffer(avps);
+    if (request === "ICRQ") this.#prepare("ICRQ", connection, turn);
+    else this.#step({ type: "rx.OCRQ", verdict: "acceptable" }, undefined, connection, turn);
   }
 
-  /** ICRP to our call. `flaw`: what is wrong with its form. */
-  receiveIcrp(avps: AvpValues, flaw: Result | undefined, connection: ControlConnection, turn: Turn): void {
-    if (this.state.role === "recipient") {
-      this.#blame(OUT_OF_TURN, turn);
-      this.#stepRecipient({ type: "rx.ICRP" }, OUT_OF_TURN, connection, turn);
-      return;
-    }
-    // Whatever is wrong with it: what we say from now on names the peer's session (RFC 3931 5.4.4).
-    if (this.state.remoteSessionId === 0) this.#takeRemoteId(avps.localSessionId ?? 0);
-    const problem = flaw ?? this.#icrpFlaw(avps);
+  /** A message that sets sessions up, for this one. `flaw`: what is wrong with its form. */
+  receive(
+    name: CallMessage,
+    avps: AvpValues,
+    flaw: Result | undefined,
+    connection: ControlConnection,
+    turn: Turn,
+  ): void {
+    const { role, state, held } = this.state;
+    const awaited = AWAITED[role][state] === name && held === undefined;
+    // Whatever is wrong with an answer: what we say from now on names the peer's session (RFC 3931 5.4.4).
+    if (awaited && state === "wait-reply") this.#takeRemoteId(avps.localSessionId ?? 0);
+    const problem = awaited ? (flaw ?? this.#contentFlaw(name, avps)) : OUT_OF_TURN;
     if (problem === undefined) {
-      this.#prepare("ICRP", avps, connection, turn);
+      this.#accept(name, avps, connection, turn);
       return;
     }
-    this.#blame(problem, turn);
-    this.#stepSender({ type: "rx.ICRP", verdict: "unacceptable" }, problem, connection, turn);
+    this.#journal.blame(problem, turn);
+    this.#step({ type: `rx.${name}`, verdict: "unacceptable" }, problem, connection, turn);
   }
 
-  #icrpFlaw(avps: AvpValues): Result | undefined {
-    if (this.state.state !== "wait-reply" || this.state.preparing !== undefined) return OUT_OF_TURN;
-    const framing = framingOf(avps);
-    return "flaw" in framing ? framing.flaw : undefined;
-  }
-
-  receiveIccn(avps: AvpValues, flaw: Result | undefined, connection: ControlConnection, turn: Turn): void {
-    if (this.state.role === "sender") {
-      this.#blame(OUT_OF_TURN, turn);
-      this.#stepSender({ type: "rx.ICCN" }, OUT_OF_TURN, connection, turn);
-      return;
+  #contentFlaw(name: CallMessage, avps: AvpValues): Result | undefined {
+    if (name === "ICRP" || name === "OCRP") {
+      const framing = framingOf(avps);
+      return "flaw" in framing ? framing.flaw : mtuFlaw(this.configuration, avps);
     }
-    const problem = flaw ?? this.#iccnFlaw(avps);
-    if (problem !== undefined) this.#blame(problem, turn);
-    if (problem === undefined && avps.circuitStatus !== undefined) this.state.remoteCircuitStatus = avps.circuitStatus;
-    const verdict = problem === undefined ? "acceptable" : "unacceptable";
-    this.#stepRecipient({ type: "rx.ICCN", verdict }, problem ?? OUT_OF_TURN, connection, turn);
+    return this.#confirmationFlaw(name, avps);
   }
 
-  /** The sublayer may be named again in the ICCN; the datapath was made with what the ICRQ said. */
-  #iccnFlaw(avps: AvpValues): Result | undefined {
-    if (this.state.state !== "wait-connect") return OUT_OF_TURN;
+  /** The sublayer may be named again in the last message; the datapath was made with what was said before. */
+  #confirmationFlaw(name: CallMessage, avps: AvpValues): Result | undefined {
     if (avps.l2SpecificSublayer === undefined && avps.dataSequencing === undefined) return undefined;
     const framing = framingOf(avps);
     if ("flaw" in framing) return framing.flaw;
     if (framing.l2Sublayer === this.state.l2Sublayer) return undefined;
-    const message = "the L2-Specific Sublayer of the ICCN is not that of the ICRQ";
+    const message = `the L2-Specific Sublayer of the ${name} is not that of the messages before`;
     return generalError(ERROR.valueOutOfRange, message);
   }
 
-  /** A second ICRQ for a call that exists (RFC 3931 7.3.2). */
-  receiveRepeatedIcrq(connection: ControlConnection, turn: Turn): void {
-    this.#blame(OUT_OF_TURN, turn);
-    if (this.state.role === "sender") {
-      this.#stepSender({ type: "rx.ICRQ", verdict: "unacceptable" }, OUT_OF_TURN, connection, turn);
-    } else this.#stepRecipient({ type: "rx.ICRQ", verdict: "unacceptable" }, OUT_OF_TURN, connection, turn);
+  #accept(name: CallMessage, avps: AvpValues, connection: ControlConnection, turn: Turn): void {
+    if (name === "ICRP" || name === "OCRP") this.#takeOffer(avps);
+    else if (avps.circuitStatus !== undefined) this.#takeCircuitStatus(avps.circuitStatus, turn);
+    if (name === "ICRP") {
+      this.#prepare("ICRP", connection, turn);
+      return;
+    }
+    if (name === "OCRP") this.#makeDatapath(connection, turn);
+    // An OCCN may overtake the datapath's answer.
+    if (name === "OCCN" && this.state.datapath === "asked") this.state.held = "OCCN";
+    else this.#step({ type: `rx.${name}`, verdict: "acceptable" }, undefined, connection, turn);
   }
 
   /** Our call won the tie: the peer's is refused by whoever received it. */
-  winTie(connection: ControlConnection, turn: Turn): void {
-    this.#stepSender({ type: "rx.ICRQ", verdict: "tie-won" }, undefined, connection, turn);
+  winTie(request: "ICRQ" | "OCRQ", connection: ControlConnection, turn: Turn): void {
+    this.#step({ type: `rx.${request}`, verdict: "tie-won" }, undefined, connection, turn);
   }
 
   /** Our call lost the tie: it vanishes without a word, and the peer's is answered (RFC 3931 5.4.4). */
-  loseTie(connection: ControlConnection, turn: Turn): void {
-    this.#stepSender({ type: "rx.ICRQ", verdict: "tie-lost" }, undefined, connection, turn);
+  loseTie(request: "ICRQ" | "OCRQ", connection: ControlConnection, turn: Turn): void {
+    this.#step({ type: `rx.${request}`, verdict: "tie-lost" }, undefined, connection, turn);
     this.#retry.stop(turn);
   }
 
   receiveCdn(result: Result | undefined, connection: ControlConnection, turn: Turn): void {
-    this.#fail(`the peer closed the session (CDN): ${describeResult("CDN", result)}`, turn);
-    if (this.state.role === "sender") this.#stepSender({ type: "rx.CDN" }, undefined, connection, turn);
-    else this.#stepRecipient({ type: "rx.CDN" }, undefined, connection, turn);
+    this.#journal.fail(`the peer closed the session (CDN): ${describeResult("CDN", result)}`, turn);
+    this.#step({ type: "rx.CDN" }, undefined, connection, turn);
   }
 
   /** A message for this session that cannot be processed (RFC 3931 5.2, 7.1). */
   receiveInvalid(flaw: Result, connection: ControlConnection, turn: Turn): void {
-    this.#blame(flaw, turn);
-    if (this.state.role === "sender") this.#stepSender({ type: "rx.invalid" }, flaw, connection, turn);
-    else this.#stepRecipient({ type: "rx.invalid" }, flaw, connection, turn);
+    this.#journal.blame(flaw, turn);
+    this.#step({ type: "rx.invalid" }, flaw, connection, turn);
   }
 
-  receiveSli(avps: AvpValues, turn: Turn): void {
-    if (avps.circuitStatus === undefined || avps.circuitStatus === this.state.remoteCircuitStatus) return;
-    this.state.remoteCircuitStatus = avps.circuitStatus;
-    const active = (avps.circuitStatus & CIRCUIT_ACTIVE) !== 0;
-    turn.log("info", "circuit-status", `the peer's circuit is ${active ? "active" : "inactive"}`, this.#context);
+  /** SLI; one that says nothing of the circuit changes nothing (RFC 3931 5.4.5). */
+  receiveSli({ circuitStatus }: AvpValues, turn: Turn): void {
+    if (circuitStatus !== undefined) this.#takeCircuitStatus(circuitStatus, turn);
   }
 
-  /** The datapath's word on what `preparing` waits for. */
-  datapathAnswered(refusal: string | undefined, connection: ControlConnection, turn: Turn): void {
-    const { preparing } = this.state;
-    if (preparing === undefined) {
-      if (refusal !== undefined) this.close(generalError(ERROR.noResources, refusal), refusal, connection, turn);
+  /** WEN (RFC 3931 6.13). */
+  receiveWen({ circuitErrors }: AvpValues, turn: Turn): void {
+    if (circuitErrors === undefined) return;
+    const { hardwareOverruns, bufferOverruns, timeoutErrors: timeouts, alignmentErrors: alignments } = circuitErrors;
+    this.state.remoteErrors = { hardwareOverruns, bufferOverruns, timeouts, alignments };
+    const details = { ...this.#journal.context.details, ...this.state.remoteErrors };
+    turn.log("warn", "circuit-errors", "the peer's circuit has errors (WEN)", { ...this.#journal.context, details });
+  }
+
+  #takeCircuitStatus(status: number, turn: Turn): void {
+    if (status === this.state.remoteCircuitStatus) return;
+    this.state.remoteCircuitStatus = status;
+    this.#journal.note("circuit-status", `the peer's circuit is ${describeStatus(status)}`, turn);
+    this.#forward(turn);
+  }
+
+  /** The attachment circuit of this end changes. */
+  circuitChanged(condition: CircuitCondition, connection: ControlConnection | undefined, turn: Turn): void {
+    this.state.circuit.condition = condition;
+    if (connection === undefined || !this.busy) return;
+    if (this.state.role === "ocrq-recipient" && this.established && condition !== "up") {
+      // RFC 3931 7.4.2: a call that was placed for the peer is over when its circuit is.
+      const cause = because(CDN.circuitLost, `${this.configuration.circuit} is ${condition}`);
+      this.#journal.blame(cause, turn);
+      this.#step({ type: "local.circuit-failed" }, cause, connection, turn);
       return;
     }
+    this.#reports.tellStatus(connection, turn);
+    this.#connectCircuit(connection, turn);
+  }
+
+  /** Its error counters as they stand now. */
+  circuitErrors(errors: CircuitErrorCounts, connection: ControlConnection | undefined, turn: Turn): void {
+    this.state.circuit.errors = errors;
+    if (connection !== undefined && this.busy) this.#reports.tellErrors(connection, turn);
+  }
+
+  /** The datapath's word on the session, or that it has lost it. */
+  datapathAnswered(refusal: string | undefined, connection: ControlConnection, turn: Turn): void {
+    const { held, datapath } = this.state;
+    // What was refused was never made; what was lost is still to be deleted.
+    if (datapath === "asked") this.state.datapath = refusal === undefined ? "ready" : "none";
     this.#endPreparation(connection);
     turn.touched.add(connection);
-    const verdict = refusal === undefined ? "acceptable" : "unacceptable";
-    const cause = generalError(ERROR.noResources, refusal ?? "");
-    if (refusal !== undefined) {
-      this.state.inDatapath = false;
-      this.#fail(refusal, turn);
-    }
-    if (preparing === "ICRQ") this.#stepRecipient({ type: "rx.ICRQ", verdict }, cause, connection, turn);
-    else this.#stepSender({ type: "rx.ICRP", verdict }, cause, connection, turn);
+    const cause = refusal === undefined ? undefined : generalError(ERROR.noResources, refusal);
+    if (held !== undefined) {
+      if (refusal !== undefined) this.#journal.fail(refusal, turn);
+      const verdict = refusal === undefined ? "acceptable" : "unacceptable";
+      this.#step({ type: `rx.${held}`, verdict }, cause, connection, turn);
+    } else if (cause !== undefined) this.close(cause, refusal ?? "", connection, turn);
+    else this.#connectCircuit(connection, turn);
+  }
+
+  /** The call that an OCRQ asked for is through when circuit and datapath are there (RFC 3931 7.4.2). */
+  #connectCircuit(connection: ControlConnection, turn: Turn): void {
+    const { role, datapath, circuit } = this.state;
+    if (role !== "ocrq-recipient" || datapath !== "ready" || circuit.condition !== "up") return;
+    this.#step({ type: "local.circuit-open" }, undefined, connection, turn);
   }
 
   /** Ends the call with a CDN. `reason`: a sentence, remembered as the last error. */
   close(cause: Result, reason: string, connection: ControlConnection, turn: Turn): void {
-    if (this.state.closed) this.#noteClosed(reason, turn);
-    else this.#fail(reason, turn);
+    if (this.state.closed) this.#journal.closed(reason, turn);
+    else this.#journal.fail(reason, turn);
     this.#retry.stop(turn);
     if (!this.busy) return;
-    if (this.state.role === "sender") this.#stepSender({ type: "local.close" }, cause, connection, turn);
-    else if (this.state.preparing === "ICRQ") {
-      this.#stepRecipient({ type: "rx.ICRQ", verdict: "unacceptable" }, cause, connection, turn);
-    } else this.#stepRecipient({ type: "local.close" }, cause, connection, turn);
+    // A request that waits for the datapath has not been taken yet: it is refused.
+    if (this.state.held === "ICRQ") this.#step({ type: "rx.ICRQ", verdict: "unacceptable" }, cause, connection, turn);
+    else this.#step({ type: "local.close" }, cause, connection, turn);
   }
 
   /** The control connection is gone, and with it the session: no CDN is needed (RFC 3931 3.3.2, 6.4). */
@@ -257,29 +262,33 @@ export class Session {
     this.#retry.stop(turn);
     if (!this.busy) return;
     this.state.lastError = reason;
-    turn.log(
-      "info",
-      "session-closed",
-      `session is down, ${this.configuration.interfaceName} is removed`,
-      this.#context,
-    );
+    this.#journal.note("session-closed", `session is down, ${this.configuration.interfaceName} is removed`, turn);
     // The datapath's tunnel is deleted as a whole.
-    this.state.inDatapath = false;
+    this.state.datapath = "none";
     this.#cleanUp(undefined, turn);
   }
 
+  /** A deadline of this session, on a connection that is established. */
+  expire(kind: SessionTimer, connection: ControlConnection, turn: Turn): void {
+    if (kind === "call") this.call(connection, turn);
+    else if (kind === "setup") this.#setupTimedOut(connection, turn);
+    else if (kind === "status") this.#reports.tellStatus(connection, turn);
+    else this.#reports.tellErrors(connection, turn);
+  }
+
   /** No answer in time (RFC 3931 7 leaves this to the implementation). */
-  setupTimedOut(connection: ControlConnection, turn: Turn): void {
+  #setupTimedOut(connection: ControlConnection, turn: Turn): void {
     // What waits behind a closed window has not been asked yet, or not been answered: that is no silence.
     if (connection.congested) {
       this.#armSetup(turn);
       return;
     }
-    const reason = `no answer from the peer in state ${this.state.state}`;
-    this.close({ result: CDN.notEstablishedInTime }, reason, connection, turn);
+    const { role, state } = this.state;
+    const placing = role === "ocrq-recipient" ? "the circuit did not come up" : "no answer from the peer";
+    this.close({ result: CDN.notEstablishedInTime }, `${placing} in state ${state}`, connection, turn);
   }
 
-  #begin(role: "sender" | "recipient", connection: ControlConnection, turn: Turn): void {
+  #begin(role: CallRole, connection: ControlConnection, turn: Turn): void {
     const { state } = this;
     this.#retry.stop(turn);
     state.role = role;
@@ -288,37 +297,37 @@ export class Session {
     state.localSessionId = turn.sessions.draw(turn.entropy, turn.now);
     turn.sessions.assign(state.localSessionId, this);
     // RFC 3931 8.2: a new random cookie for each session.
-    state.localCookie = turn.entropy.octets(this.configuration.cookieSize);
+    state.localCookie = turn.entropy.secretOctets(this.configuration.cookieSize);
     state.l2Sublayer = this.configuration.l2Sublayer;
+    this.#reports.begin();
     this.#armSetup(turn);
   }
 
-  #prepare(message: "ICRQ" | "ICRP", avps: AvpValues, connection: ControlConnection, turn: Turn): void {
-    const { state, configuration } = this;
+  /** What the peer's request or reply says of its end. */
+  #takeOffer(avps: AvpValues): void {
+    const { state } = this;
     const framing = framingOf(avps);
     this.#takeRemoteId(avps.localSessionId ?? 0);
     state.remoteCookie = avps.assignedCookie ?? NO_OCTETS;
     state.remoteCircuitStatus = avps.circuitStatus ?? 0;
     // One sublayer serves both directions in the datapath: the peer's wish decides, and our next message says so.
     if ("l2Sublayer" in framing) state.l2Sublayer = framing.l2Sublayer;
-    state.preparing = message;
-    state.inDatapath = true;
+  }
+
+  #prepare(message: "ICRQ" | "ICRP", connection: ControlConnection, turn: Turn): void {
+    this.state.held = message;
     connection.state.repliesInPreparation += 1;
-    turn.emit({
-      type: "create-session",
-      session: {
-        localControlConnectionId: connection.id,
-        localSessionId: state.localSessionId,
-        remoteSessionId: state.remoteSessionId,
-        localCookie: state.localCookie,
-        remoteCookie: state.remoteCookie,
-        l2Sublayer: state.l2Sublayer,
-        interfaceName: configuration.interfaceName,
-        mtu: configuration.mtu,
-        bridge: configuration.bridge,
-        addresses: configuration.addresses,
-      },
-    });
+    this.#makeDatapath(connection, turn);
+  }
+
+  #makeDatapath(connection: ControlConnection, turn: Turn): void {
+    const { state, configuration } = this;
+    const { localSessionId, remoteSessionId, localCookie, remoteCookie, l2Sublayer } = state;
+    const { interfaceName, mtu, bridge, addresses } = configuration;
+    state.datapath = "asked";
+    const ids = { localControlConnectionId: connection.id, localSessionId, remoteSessionId };
+    const session = { ...ids, localCookie, remoteCookie, l2Sublayer, interfaceName, mtu, bridge, addresses };
+    turn.emit({ type: "create-session", session });
   }
 
   #takeRemoteId(remoteSessionId: number): void {
@@ -329,48 +338,32 @@ export class Session {
   }
 
   #endPreparation(connection: ControlConnection | undefined): void {
-    if (this.state.preparing !== undefined && connection !== undefined) connection.state.repliesInPreparation -= 1;
-    this.state.preparing = undefined;
+    const { held } = this.state;
+    if (connection !== undefined && (held === "ICRQ" || held === "ICRP")) connection.state.repliesInPreparation -= 1;
+    this.state.held = undefined;
   }
 
-  #stepSender(
-    event: IncomingCallSenderEvent,
-    cause: Result | undefined,
-    connection: ControlConnection,
-    turn: Turn,
-  ): void {
-    const { state, effects } = stepIncomingCallSender(this.state.state, event);
-    this.#enter(state, turn);
+  #step(event: CallEvent, cause: Result | undefined, connection: ControlConnection, turn: Turn): void {
+    const { state, effects } = STEPPERS[this.state.role](this.state.state, event);
+    if (state !== this.state.state) {
+      this.state.state = state;
+      this.state.since = turn.now;
+    }
     for (const effect of effects) this.#perform(effect, cause, connection, turn);
+    if (this.busy) this.#reports.tellStatus(connection, turn);
   }
 
-  #stepRecipient(
-    event: IncomingCallRecipientEvent,
-    cause: Result | undefined,
-    connection: ControlConnection,
-    turn: Turn,
-  ): void {
-    const { state, effects } = stepIncomingCallRecipient(this.state.state, event);
-    this.#enter(state, turn);
-    for (const effect of effects) this.#perform(effect, cause, connection, turn);
-  }
-
-  #enter(state: string, turn: Turn): void {
-    if (state === this.state.state) return;
-    this.state.state = state;
-    this.state.since = turn.now;
-  }
-
-  #perform(
-    effect: IncomingCallSenderEffect | IncomingCallRecipientEffect,
-    cause: Result | undefined,
-    connection: ControlConnection,
-    turn: Turn,
-  ): void {
+  #perform(effect: CallEffect, cause: Result | undefined, connection: ControlConnection, turn: Turn): void {
     switch (effect.type) {
       case "send":
         if (effect.message === "CDN") this.#sayCdn(cause ?? OUT_OF_TURN, connection, turn);
-        else connection.send(callMessage(effect.message, this.state, this.configuration, turn), turn);
+        else {
+          connection.send(callMessage(effect.message, this.state, this.configuration, turn), turn);
+          this.#reports.advertised();
+        }
+        return;
+      case "place-call":
+        this.#makeDatapath(connection, turn);
         return;
       case "establish":
         this.#establish(turn);
@@ -378,71 +371,58 @@ export class Session {
       case "clean-up":
         this.#cleanUp(connection, turn);
         return;
-      // The control connection opens on its own account; the losing ICRQ is answered where it was received.
+      // The control connection opens on its own account; the losing request is answered where it was received.
       case "open-control-connection":
-      case "refuse-losing-icrq":
+      case "refuse-losing-request":
         return;
     }
   }
 
   #establish(turn: Turn): void {
-    const { state, configuration } = this;
     turn.timers.stop(this.#setupKey);
     this.#retry.reset();
-    state.lastError = "";
-    turn.emit({ type: "raise-session", localSessionId: state.localSessionId });
-    turn.log("info", "session-established", `session is up on ${configuration.interfaceName}`, this.#context);
+    this.state.lastError = "";
+    this.#journal.note("session-established", `session is up on ${this.configuration.interfaceName}`, turn);
+    this.#forward(turn);
+  }
+
+  /** RFC 3931 5.4.5: no frames to a peer whose circuit is not active. */
+  #forward(turn: Turn): void {
+    const { localSessionId, remoteCircuitStatus, forwarding } = this.state;
+    const wanted = this.established && carriesFrames(remoteCircuitStatus);
+    if (wanted === forwarding) return;
+    this.state.forwarding = wanted;
+    turn.emit({ type: wanted ? "raise-session" : "lower-session", localSessionId });
   }
 
   #cleanUp(connection: ControlConnection | undefined, turn: Turn): void {
     const { state } = this;
-    if (state.inDatapath) turn.emit({ type: "delete-session", localSessionId: state.localSessionId });
+    if (state.datapath !== "none") turn.emit({ type: "delete-session", localSessionId: state.localSessionId });
     this.#endPreparation(connection);
     if (state.localSessionId !== 0) turn.sessions.release(state.localSessionId, turn.now);
     turn.timers.stop(this.#setupKey);
-    this.#enter("idle", turn);
+    this.#reports.stop(turn);
+    if (state.state !== "idle") state.since = turn.now;
     this.#takeRemoteId(0);
     Object.assign(state, {
+      state: "idle",
       localSessionId: 0,
       localCookie: NO_OCTETS,
       remoteCookie: NO_OCTETS,
       tieBreaker: undefined,
-      inDatapath: false,
+      datapath: "none",
+      forwarding: false,
       remoteCircuitStatus: 0,
+      remoteErrors: NO_ERRORS,
     });
     // Whoever calls on this connection calls again, even if this call was the peer's.
     if (connection !== undefined && this.callsOn(connection) && !state.closed) this.#retry.later(turn);
     if (connection === undefined) state.localControlConnectionId = 0;
   }
 
-  #fail(reason: string, turn: Turn): void {
-    this.state.lastError = reason;
-    turn.log("warn", "session-failed", reason, this.#context);
-  }
-
-  #noteClosed(reason: string, turn: Turn): void {
-    this.state.lastError = reason;
-    turn.log("info", "session-closed", reason, this.#context);
-  }
-
-  /** What is wrong with the peer's message, and so the reason of the CDN that follows. */
-  #blame(cause: Result, turn: Turn): void {
-    if (cause === OUT_OF_TURN) this.#fail("the peer sent a message that does not fit the session's state", turn);
-    else this.#fail(`CDN sent: ${describeResult("CDN", cause)}`, turn);
-  }
-
   #sayCdn(cause: Result, connection: ControlConnection, turn: Turn): void {
     const { localSessionId, remoteSessionId } = this.state;
     connection.send({ name: "CDN", resultCode: cause, localSessionId, remoteSessionId }, turn);
-  }
-
-  get #context(): LogContext {
-    const { localSessionId, remoteSessionId } = this.state;
-    return {
-      tunnel: this.#tunnel.name,
-      session: this.configuration.name,
-      details: { local_session_id: localSessionId, remote_session_id: remoteSessionId },
-    };
   }
 
   #armSetup(turn: Turn): void {
@@ -454,5 +434,3 @@ export class Session {
     return `setup ${this.#tunnel.name}/${this.configuration.name}`;
   }
 }
-
-const OUT_OF_TURN: Result = { result: CDN.stateMachineError };

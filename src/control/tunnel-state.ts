@@ -2,13 +2,15 @@ import type { TunnelConfiguration } from "./configuration.ts";
 import type { Instant } from "./core.ts";
 import { isAddress } from "./endpoint.ts";
 import type { Result } from "./result-codes.ts";
-import type { SessionState } from "./session.ts";
+import type { SessionState } from "./session-state.ts";
 
 /** Plain data: what a tunnel remembers from one control connection to the next. */
 export interface TunnelState {
   readonly name: string;
   /** The peer's address: as configured, or as DNS gave it last. */
   address: string | undefined;
+  /** Addresses of other LCCEs that the peer has named: to be tried next, each once (RFC 3931 5.4.2, error 9). */
+  alternatives: string[];
   /** Local id of the connection that counts: the established one, else the attempt under way; 0 without any. */
   live: number;
   /** Failed attempts in a row. */
@@ -32,6 +34,7 @@ export function initialState({ name, peer }: TunnelConfiguration, now: Instant):
   return {
     name,
     address,
+    alternatives: [],
     live: 0,
     failures: 0,
     closed: undefined,

@@ -1,27 +1,19 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import { MESSAGES, type MessageName } from "../avp/messages.ts";
 import type { ControlConnectionEffect, ControlConnectionEvent } from "../fsm/control-connection.ts";
-import {
-  avpsOf,
-  compareTieBreakers,
-  formFlaw,
-  identityFlaw,
-  isFarewell,
-  unknownTypeFlaw,
-  unwillingness,
-} from "./admission.ts";
+import { avpsOf, formFlaw, isFarewell, unknownTypeFlaw } from "./admission.ts";
+import { alternativesOf } from "./alternatives.ts";
 import { Authentication } from "./authentication.ts";
 import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
-import type { TunnelConfiguration } from "./configuration.ts";
-import { ControlConnection, takeOverSockets } from "./control-connection.ts";
+import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
+import { type ConnectionOrigin, ControlConnection, takeOverSockets } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
-import { sameEndpoint } from "./endpoint.ts";
-import { excessHalfOpen, isRetransmission } from "./half-open.ts";
-import { learnPeer, opening, refusal, stopCcn } from "./handshake.ts";
+import { isAddress } from "./endpoint.ts";
+import { learnPeer, opening, openingFlaw, stopCcn } from "./handshake.ts";
+import { changeAuthentication } from "./live-change.ts";
 import { PeerLookup } from "./peer-lookup.ts";
 import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
-import { discardForged, type Request, type Sccrq, verifySccrq } from "./sccrq.ts";
 import { SessionTable } from "./session-table.ts";
 import { initialState, type SavedTunnel, type TunnelState } from "./tunnel-state.ts";
 import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
@@ -30,7 +22,7 @@ const REPLACED = "replaced by a new control connection";
 
 /** One configured peer: opens and accepts its control connections, keeps at most one established, tries again. */
 export class Tunnel {
-  readonly configuration: TunnelConfiguration;
+  configuration: TunnelConfiguration;
   readonly state: TunnelState;
   readonly sessions: SessionTable;
   readonly #ids = new Set<number>();
@@ -72,30 +64,32 @@ export class Tunnel {
     this.#retry.stop(turn);
     if (this.state.closed !== undefined || this.#occupied(turn)) return;
     // A name is looked up for each attempt; a responder needs the address to know the peer by.
-    if (this.#lookup.needed) this.#lookup.ask(turn);
-    else if (this.configuration.role !== "responder") this.#openConnection(turn);
+    if (this.#lookup.needed && this.state.alternatives.length === 0) this.#lookup.ask(turn);
+    else if (this.configuration.role !== "responder") this.openConnection(turn);
   }
 
   peerResolved(address: string, turn: Turn): void {
     this.state.address = address;
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.maxMs, turn);
-    else if (this.state.closed === undefined && !this.#occupied(turn)) this.#openConnection(turn);
+    else if (this.state.closed === undefined && !this.#occupied(turn)) this.openConnection(turn);
   }
 
   peerUnresolved(reason: string, turn: Turn): void {
-    if (this.live(turn) === undefined) this.#fail(`the peer's name cannot be resolved: ${reason}`, turn);
+    if (this.live(turn) === undefined) this.fail(`the peer's name cannot be resolved: ${reason}`, turn);
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.minMs, turn);
     else if (this.live(turn) === undefined) this.#attemptLater(turn);
   }
 
-  #openConnection(turn: Turn): void {
+  /** SCCRQ. Where the last peer has sent us on to another, to that one, once. */
+  openConnection(turn: Turn): void {
     const { configuration, state } = this;
-    if (state.address === undefined) return;
-    const connection = this.#createConnection(
+    const address = state.alternatives.shift() ?? state.address;
+    if (address === undefined) return;
+    const connection = this.createConnection(
       {
         remoteControlConnectionId: 0,
         initiator: true,
-        remote: { address: state.address, port: configuration.peerPort },
+        remote: { address, port: configuration.peerPort },
         listener: undefined,
         tieBreaker: configuration.role === "both" ? turn.entropy.octets(TIE_BREAKER_LENGTH) : undefined,
         request: undefined,
@@ -105,15 +99,12 @@ export class Tunnel {
     );
     state.live = connection.id;
     state.since = turn.now;
-    const address = configuration.local === "auto" ? "0.0.0.0" : configuration.local;
-    connection.openSocket({ address, port: configuration.localPort }, undefined, turn);
-    this.#step(connection, { type: "local.open" }, undefined, turn);
+    const local = configuration.local === "auto" ? "0.0.0.0" : configuration.local;
+    connection.openSocket({ address: local, port: configuration.localPort }, undefined, turn);
+    this.step(connection, { type: "local.open" }, undefined, turn);
   }
 
-  #createConnection(
-    origin: Omit<Parameters<typeof ControlConnection.create>[1], "localControlConnectionId">,
-    turn: Turn,
-  ): ControlConnection {
+  createConnection(origin: Omit<ConnectionOrigin, "localControlConnectionId">, turn: Turn): ControlConnection {
     const localControlConnectionId = turn.connections.draw(turn.entropy, turn.now);
     const connection = ControlConnection.create(this.configuration, { ...origin, localControlConnectionId }, turn);
     this.#ids.add(connection.id);
@@ -131,90 +122,9 @@ export class Tunnel {
     return alive;
   }
 
-  /** An SCCRQ whose sender, if it is genuine, is this tunnel's peer. */
-  receiveSccrq(request: Request, turn: Turn): void {
-    const sccrq = verifySccrq(request, this.configuration, turn);
-    if (sccrq === undefined) {
-      discardForged(this.state, request.from, turn);
-      return;
-    }
-    const { decoded, remoteId, from } = sccrq;
-    // The first message of a connection, whatever else it is (RFC 3931 4.2).
-    if (decoded.header.ns !== 0) return;
-    // A retransmission carries CCID 0 too: it is known by its sender and the id that this one assigned.
-    const known = this.connections(turn).find(
-      ({ state }) =>
-        !state.initiator &&
-        state.remoteControlConnectionId === remoteId &&
-        sameEndpoint(state.remote, from) &&
-        isRetransmission(request.octets, state),
-    );
-    if (known !== undefined) {
-      known.receiveSccrqAgain(decoded, turn);
-      return;
-    }
-    const flaw = formFlaw(decoded) ?? unwillingness(this.configuration, this.state.closed);
-    if (flaw !== undefined) this.#refuse(sccrq, flaw, turn);
-    else if (this.#settleTie(sccrq, turn)) this.#answer(sccrq, turn);
-  }
-
-  /** RFC 3931 5.4.3. Returns whether the peer's SCCRQ is to be answered. */
-  #settleTie(sccrq: Sccrq, turn: Turn): boolean {
-    const own = this.live(turn);
-    if (own?.state.state !== "wait-ctl-reply") return true;
-    const outcome = compareTieBreakers(own.state.tieBreaker, avpsOf(sccrq.decoded).tieBreaker);
-    turn.log("info", "control-connection-tie", `both ends opened at once; tie: ${outcome}`, own.context);
-    switch (outcome) {
-      case "won":
-        this.#step(own, { type: "rx.SCCRQ", verdict: "tie-won" }, undefined, turn);
-        // The peer is there now; it may not have been when our SCCRQ was sent.
-        own.sendAgain(turn);
-        this.#refuse(sccrq, { result: STOPCCN.alreadyExists }, turn);
-        return false;
-      case "lost":
-        this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
-        return true;
-      case "equal":
-        this.#fail("both ends drew the same tie breaker: is the peer this machine itself?", turn, own);
-        this.#step(own, { type: "rx.SCCRQ", verdict: "tie-lost" }, undefined, turn);
-        return false;
-      case "neither":
-        return true;
-    }
-  }
-
-  #answer({ decoded, octets, remoteId, authentication, from, to }: Sccrq, turn: Turn): void {
-    const excess = excessHalfOpen(this.connections(turn), from, turn.entropy);
-    if (excess !== undefined) this.#drop(excess, turn);
-    const connection = this.#createConnection(
-      {
-        remoteControlConnectionId: remoteId,
-        initiator: false,
-        remote: from,
-        listener: to,
-        tieBreaker: undefined,
-        authentication: authentication.state,
-        request: octets.slice(),
-      },
-      turn,
-    );
-    if (this.live(turn) === undefined) {
-      this.state.live = connection.id;
-      this.state.since = turn.now;
-    }
-    learnPeer(connection, avpsOf(decoded));
-    connection.receive(decoded, turn);
-    this.#step(connection, { type: "rx.SCCRQ", verdict: "acceptable" }, undefined, turn);
-  }
-
-  #refuse({ remoteId, authentication, from, to }: Sccrq, cause: Result, turn: Turn): void {
-    if (!turn.mayRefuse()) return;
-    turn.log("warn", "sccrq-refused", `SCCRQ refused: ${describeResult("StopCCN", cause)}`, {
-      tunnel: this.state.name,
-      details: { peer: `${from.address}:${from.port}` },
-    });
-    const octets = refusal(remoteId, cause, authentication, turn.entropy);
-    turn.emit({ type: "reply", from: to, to: from, octets });
+  changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void {
+    this.configuration = { ...this.configuration, authentication };
+    changeAuthentication(this.state.name, this.connections(turn), authentication, turn);
   }
 
   /** A datagram for a connection of this tunnel, from its peer. */
@@ -230,7 +140,7 @@ export class Tunnel {
     if (decoded.kind === "zlb") return;
     if (decoded.kind === "unknown") {
       const flaw = unknownTypeFlaw(decoded);
-      if (flaw !== undefined) this.#step(connection, { type: "rx.invalid" }, flaw, turn);
+      if (flaw !== undefined) this.step(connection, { type: "rx.invalid" }, flaw, turn);
       return;
     }
     const name = decoded.kind === "message" ? decoded.message.name : decoded.name;
@@ -244,31 +154,30 @@ export class Tunnel {
     from: Endpoint,
     turn: Turn,
   ): void {
-    const flaw =
-      formFlaw(decoded) ?? (name === "SCCRP" ? identityFlaw(this.configuration, avpsOf(decoded)) : undefined);
+    const flaw = formFlaw(decoded) ?? openingFlaw(name, connection, this.configuration, avpsOf(decoded), turn);
     const verdict = flaw === undefined ? "acceptable" : "unacceptable";
     switch (name) {
       case "SCCRQ":
-        this.#step(connection, { type: "rx.SCCRQ", verdict: "unacceptable" }, flaw, turn);
+        this.step(connection, { type: "rx.SCCRQ", verdict: "unacceptable" }, flaw, turn);
         return;
       case "SCCRP":
         this.#learnId(connection, decoded);
         if (verdict === "acceptable") this.#takeSccrp(connection, decoded, from, turn);
-        this.#step(connection, { type: "rx.SCCRP", verdict }, flaw, turn);
+        this.step(connection, { type: "rx.SCCRP", verdict }, flaw, turn);
         return;
       case "SCCCN":
-        this.#step(connection, { type: "rx.SCCCN", verdict }, flaw, turn);
+        this.step(connection, { type: "rx.SCCCN", verdict }, flaw, turn);
         return;
       case "StopCCN":
         this.#receiveStopCcn(connection, decoded, turn);
         return;
       case "HELLO":
-        if (flaw !== undefined) this.#step(connection, { type: "rx.invalid" }, flaw, turn);
+        if (flaw !== undefined) this.step(connection, { type: "rx.invalid" }, flaw, turn);
         return;
       default:
         if (connection.established) receiveSessionMessage(this, connection, name, decoded, turn);
         // Types that may be ignored (RFC 3931 5.4.1) break nothing at any time.
-        else if (MESSAGES[name].mandatory) this.#step(connection, { type: "rx.invalid" }, flaw, turn);
+        else if (MESSAGES[name].mandatory) this.step(connection, { type: "rx.invalid" }, flaw, turn);
     }
   }
 
@@ -281,19 +190,22 @@ export class Tunnel {
   /** An answer may come from another port than the one we asked; then both ports are fixed (RFC 3931 4.1.2.2). */
   #takeSccrp(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
     if (connection.state.state !== "wait-ctl-reply") return;
-    learnPeer(connection, avpsOf(decoded));
+    learnPeer(connection, decoded);
     if (this.configuration.localPort !== 0) takeOverSockets(connection, from, this.connections(turn), turn);
     connection.connectSocket(from, turn);
   }
 
   #receiveStopCcn(connection: ControlConnection, decoded: DecodedMessage, turn: Turn): void {
-    const reason = `the peer closed the control connection (StopCCN): ${describeResult("StopCCN", avpsOf(decoded).resultCode)}`;
-    this.#fail(reason, turn, connection);
+    const { resultCode } = avpsOf(decoded);
+    const reason = `the peer closed the control connection (StopCCN): ${describeResult("StopCCN", resultCode)}`;
+    this.fail(reason, turn, connection);
+    // Only a peer that has proven itself may send us elsewhere (RFC 3931 5.4.2).
+    if (connection.authentication.authenticated) this.state.alternatives = alternativesOf(resultCode).filter(isAddress);
     connection.linger(turn);
-    this.#step(connection, { type: "rx.StopCCN" }, undefined, turn);
+    this.step(connection, { type: "rx.StopCCN" }, undefined, turn);
   }
 
-  #step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void {
+  step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void {
     const wasEstablished = connection.established;
     const establishedForMs = turn.now - connection.state.since;
     const effects = connection.step(event, turn);
@@ -352,16 +264,16 @@ export class Tunnel {
   #replace(previous: ControlConnection, turn: Turn): void {
     if (!previous.established) {
       // An attempt of ours, or another half-open one: like the loser of a tie it vanishes without a word.
-      this.#drop(previous, turn);
+      this.drop(previous, turn);
       return;
     }
     turn.log("info", "control-connection-replaced", `the old control connection is ${REPLACED}`, previous.context);
-    this.#step(previous, { type: "local.close" }, because(STOPCCN.generalClear, REPLACED), turn);
+    this.step(previous, { type: "local.close" }, because(STOPCCN.generalClear, REPLACED), turn);
     previous.release(turn);
   }
 
-  #drop(connection: ControlConnection, turn: Turn): void {
-    this.#step(connection, { type: "local.peer-dead" }, undefined, turn);
+  drop(connection: ControlConnection, turn: Turn): void {
+    this.step(connection, { type: "local.peer-dead" }, undefined, turn);
     connection.release(turn);
   }
 
@@ -391,14 +303,14 @@ export class Tunnel {
   /** Why a StopCCN is sent: something is wrong, or this end wants no more. */
   #explain(cause: Result, connection: ControlConnection, turn: Turn): void {
     if (cause !== this.state.closed) {
-      this.#fail(`StopCCN sent: ${describeResult("StopCCN", cause)}`, turn, connection);
+      this.fail(`StopCCN sent: ${describeResult("StopCCN", cause)}`, turn, connection);
       return;
     }
     this.state.lastError = cause.message ?? "";
     turn.log("info", "control-connection-closing", "StopCCN sent: this end closes", connection.context);
   }
 
-  #fail(reason: string, turn: Turn, connection?: ControlConnection): void {
+  fail(reason: string, turn: Turn, connection?: ControlConnection): void {
     // What becomes of a half-open one says nothing about the connection that counts.
     const counts = connection === undefined || this.state.live === 0 || this.state.live === connection.id;
     if (counts) this.state.lastError = reason;
@@ -415,11 +327,11 @@ export class Tunnel {
     }
     if (verdict === "dead") {
       const { address, port } = connection.state.remote;
-      this.#fail(`no answer from ${address} port ${port}: the peer is dead or cannot be reached`, turn, connection);
-      this.#drop(connection, turn);
+      this.fail(`no answer from ${address} port ${port}: the peer is dead or cannot be reached`, turn, connection);
+      this.drop(connection, turn);
     } else {
       const message = `no progress in state ${connection.state.state}`;
-      this.#step(connection, { type: "local.close" }, because(STOPCCN.stateMachineError, message), turn);
+      this.step(connection, { type: "local.close" }, because(STOPCCN.stateMachineError, message), turn);
     }
   }
 
@@ -434,14 +346,14 @@ export class Tunnel {
     connection.state.socket = 0;
     if (connection.state.listener !== undefined) this.refused(connection, reason, turn);
     else {
-      this.#fail(reason, turn, connection);
-      this.#drop(connection, turn);
+      this.fail(reason, turn, connection);
+      this.drop(connection, turn);
     }
   }
 
   /** The datapath's tunnel cannot be made. */
   refused(connection: ControlConnection, reason: string, turn: Turn): void {
-    this.#step(connection, { type: "local.close" }, generalError(ERROR.noResources, reason), turn);
+    this.step(connection, { type: "local.close" }, generalError(ERROR.noResources, reason), turn);
   }
 
   /** An administrator's open. */
@@ -457,7 +369,7 @@ export class Tunnel {
     this.#retry.stop(turn);
     this.#lookup.stop(turn);
     for (const connection of this.connections(turn)) {
-      if (connection.state.life === "open") this.#step(connection, { type: "local.close" }, cause, turn);
+      if (connection.state.life === "open") this.step(connection, { type: "local.close" }, cause, turn);
     }
   }
 }

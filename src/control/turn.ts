@@ -8,7 +8,13 @@ import type { TimerTable } from "./timer-table.ts";
 export type Timer =
   | { readonly owner: "connection"; readonly id: number; readonly kind: ConnectionTimer }
   | { readonly owner: "tunnel"; readonly name: string; readonly kind: "attempt" | "resolve" }
-  | { readonly owner: "session"; readonly tunnel: string; readonly name: string; readonly kind: "call" | "setup" };
+  | { readonly owner: "session"; readonly tunnel: string; readonly name: string; readonly kind: SessionTimer };
+
+/**
+ * call: place the call again. setup: not established in time. status, errors: the peer was told of the circuit a moment
+ * ago, and there is more to tell.
+ */
+export type SessionTimer = "call" | "setup" | "status" | "errors";
 
 /**
  * retransmit: the oldest message is unacknowledged. acknowledge: no message came to carry the Nr. hello: silence.

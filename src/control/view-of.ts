@@ -1,4 +1,4 @@
-import { CIRCUIT_ACTIVE } from "./admission.ts";
+import { carriesFrames } from "./circuit-status.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { Registry } from "./registry.ts";
 import type { Session } from "./session.ts";
@@ -34,8 +34,9 @@ function viewOfSession({ configuration, state }: Session): SessionView {
     localCookieSize: state.localCookie.length,
     remoteCookieSize: state.remoteCookie.length,
     l2Sublayer: state.l2Sublayer,
-    localCircuitActive: state.localSessionId !== 0,
-    remoteCircuitActive: (state.remoteCircuitStatus & CIRCUIT_ACTIVE) !== 0,
+    localCircuitActive: state.localSessionId !== 0 && state.circuit.condition === "up",
+    remoteCircuitActive: carriesFrames(state.remoteCircuitStatus),
+    remoteErrors: state.remoteErrors,
     since: state.since,
     lastError: state.lastError,
   };

@@ -1,9 +1,12 @@
-import type { Instant } from "./core.ts";
+import type { CircuitErrorCounts, Instant } from "./core.ts";
 
 /** What `show` tells of a session. Everything configured is listed, up or not. */
 export interface SessionView {
   readonly name: string;
-  /** The RFC's state name (RFC 3931 7.3): "idle", "wait-control-conn", "wait-reply", "wait-connect", "established". */
+  /**
+   * The RFC's state name (RFC 3931 7.3, 7.4): "idle", "wait-control-conn", "wait-reply", "wait-connect",
+   * "wait-cs-answer", "established".
+   */
   readonly state: string;
   /** 0 while none is assigned. */
   readonly localSessionId: number;
@@ -14,7 +17,10 @@ export interface SessionView {
   readonly remoteCookieSize: number;
   readonly l2Sublayer: "none" | "default";
   readonly localCircuitActive: boolean;
+  /** Active and not on standby: frames may be sent. */
   readonly remoteCircuitActive: boolean;
+  /** Errors of the peer's circuit, as its last WEN told them: cumulative since the call began. */
+  readonly remoteErrors: CircuitErrorCounts;
   readonly since: Instant;
   /** A sentence; empty when nothing went wrong. */
   readonly lastError: string;

@@ -3,8 +3,11 @@ import type { Site } from "../config/site.ts";
 import type { Core, Instant } from "../control/core.ts";
 import type { Datapath } from "../kernel/datapath.ts";
 import type { AdminReply, AdminRequest, OpenCloseRequest, ShowRequest } from "./admin-protocol.ts";
+import type { Reloader } from "./reload.ts";
 import { monotonicNow, type Shell } from "./shell.ts";
 import { answerShow, buildShowReport } from "./show-report.ts";
+
+const STOPPING: AdminReply = { ok: false, error: "the daemon is stopping" };
 
 /** What the admin socket's requests act on. */
 export interface Administered {
@@ -13,10 +16,23 @@ export interface Administered {
   readonly shell: Shell;
   readonly datapath: Datapath;
   readonly version: string;
+  readonly reloader: Reloader;
 }
 
-export function administer(request: AdminRequest, daemon: Administered): Promise<AdminReply> {
-  return request.command === "show" ? show(request, daemon) : Promise.resolve(openOrClose(request, daemon));
+export async function administer(request: AdminRequest, daemon: Administered): Promise<AdminReply> {
+  switch (request.command) {
+    case "show":
+      return show(request, daemon);
+    case "open":
+    case "close":
+      return openOrClose(request, daemon);
+    case "reload":
+      return reload(daemon);
+  }
+}
+
+function reload({ shell, reloader }: Administered): AdminReply {
+  return shell.stopping ? STOPPING : { ok: true, result: reloader.reload() };
 }
 
 async function show(request: ShowRequest, { core, datapath, version }: Administered): Promise<AdminReply> {
@@ -31,7 +47,7 @@ async function show(request: ShowRequest, { core, datapath, version }: Administe
 }
 
 function openOrClose({ command, tunnel, session }: OpenCloseRequest, { site, shell }: Administered): AdminReply {
-  if (shell.stopping) return { ok: false, error: "the daemon is stopping" };
+  if (shell.stopping) return STOPPING;
   const configured = site.tunnels.find(({ name }) => name === tunnel);
   if (configured === undefined) return unknown("tunnel", tunnel, site.tunnels);
   const found = session === undefined || configured.sessions.some(({ name }) => name === session);

@@ -20,7 +20,12 @@ export interface OpenCloseRequest {
   readonly session?: string;
 }
 
-export type AdminRequest = ShowRequest | OpenCloseRequest;
+/** Read the configuration file again, and apply what can be applied. */
+export interface ReloadRequest {
+  readonly command: "reload";
+}
+
+export type AdminRequest = ShowRequest | OpenCloseRequest | ReloadRequest;
 
 export type AdminReply =
   | { readonly ok: true; readonly result: unknown }
@@ -44,6 +49,7 @@ export function parseAdminRequest(line: string): AdminRequest | AdminRefusal {
   const command = fields["command"];
   if (command === "show") return parseShow(fields);
   if (command === "open" || command === "close") return parseOpenClose(command, fields);
+  if (command === "reload") return { command };
   return { error: `unknown command ${JSON.stringify(command)}` };
 }
 

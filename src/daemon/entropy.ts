@@ -21,4 +21,8 @@ export class SystemEntropy implements Entropy {
     this.#used += length;
     return octets;
   }
+
+  secretOctets(length: number): Uint8Array {
+    return this.octets(length);
+  }
 }

@@ -1,11 +1,16 @@
 import type { Site } from "../config/site.ts";
 import { Lcce } from "../control/lcce.ts";
+import type { LinkMonitor } from "../kernel/link-monitor.ts";
 import { administer } from "./admin-commands.ts";
 import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
+import { followCircuits } from "./circuits.ts";
 import { SystemEntropy } from "./entropy.ts";
 import { type Log, openLog } from "./log.ts";
+import { Recorder } from "./recorder.ts";
+import { RecordingFile } from "./recording-file.ts";
 import { rehearse } from "./rehearsal.ts";
+import { Reloader } from "./reload.ts";
 import { ownRouterId } from "./router-id.ts";
 import { monotonicNow, Shell } from "./shell.ts";
 import type { StopSignals } from "./stop-signals.ts";
@@ -13,9 +18,11 @@ import { packageVersion } from "./version.ts";
 
 export interface RunOptions {
   readonly site: Site;
-  /** For the log. */
+  /** Where `site` is from, to be read again on request. */
   readonly configPath: string;
   readonly signals: StopSignals;
+  /** A file that must not exist yet: every input is recorded there. */
+  readonly recordPath: string | undefined;
 }
 
 /** The daemon, from start to stop. Resolves to the exit code: 0 after SIGTERM or SIGINT, 1 when it cannot start. */
@@ -35,9 +42,10 @@ export async function run(options: RunOptions): Promise<number> {
   }
 }
 
-async function serve({ site, configPath, signals }: RunOptions, log: Log): Promise<void> {
+async function serve({ site, configPath, signals, recordPath }: RunOptions, log: Log): Promise<void> {
   const { hostname, routerId, listen, adminSocket } = site.lcce;
   const version = packageVersion();
+  const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
   const datapath = await chooseDatapath(site.lcce.datapath, log, {
     sessionLost: (localSessionId, reason) => shell.accept({ type: "session-refused", localSessionId, reason }),
     tunnelLost: (localControlConnectionId, reason) => shell.tunnelLost(localControlConnectionId, reason),
@@ -45,16 +53,25 @@ async function serve({ site, configPath, signals }: RunOptions, log: Log): Promi
   const configuration = { hostname, routerId: routerId ?? ownRouterId(site), tunnels: site.tunnels };
   const entropy = new SystemEntropy();
   rehearse(entropy, monotonicNow());
-  const core = new Lcce(configuration, entropy, monotonicNow());
+  const now = monotonicNow();
+  const recorder = recording && new Recorder(recording, version, configuration, now);
+  const lcce = new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
+  const core = recorder?.core(lcce) ?? lcce;
   const shell = new Shell(core, datapath, log);
+  let circuits: LinkMonitor | undefined;
   const closeAll = async () => {
     shell.close();
+    await circuits?.close();
     await datapath.close();
+    recording?.close();
   };
   try {
     for (const local of listen) shell.transport.listen(local);
-    const daemon = { site, core, shell, datapath, version };
+    const reloader = new Reloader(site, configPath, (input) => shell.accept(input), log);
+    signals.onHangUp(() => shell.stopping || reloader.reload());
+    const daemon = { site, core, shell, datapath, version, reloader };
     const admin = await openAdminSocket(adminSocket, (request) => administer(request, daemon));
+    circuits = await followCircuits(site, shell, log);
     shell.accept({ type: "start" });
     const tunnels = site.tunnels.length === 1 ? "1 tunnel" : `${site.tunnels.length} tunnels`;
     log.write({
@@ -75,4 +92,14 @@ async function serve({ site, configPath, signals }: RunOptions, log: Log): Promi
   } finally {
     await closeAll();
   }
+}
+
+function openRecording(path: string, log: Log): RecordingFile {
+  const recording = RecordingFile.create(path, ({ message }) => {
+    const words = `nothing more is recorded in ${path}: ${message}`;
+    log.write({ level: "warn", event: "recording-stopped", message: words });
+  });
+  const words = `recording every input in ${path}, without secrets; replay it with l2tpv3-lcc replay ${path}`;
+  log.write({ level: "info", event: "recording", message: words });
+  return recording;
 }

@@ -176,7 +176,13 @@ export class Shell {
 
   #performOnDatapath(
     effect: Of<
-      "create-tunnel" | "delete-tunnel" | "create-session" | "raise-session" | "delete-session" | "query-activity"
+      | "create-tunnel"
+      | "delete-tunnel"
+      | "create-session"
+      | "raise-session"
+      | "lower-session"
+      | "delete-session"
+      | "query-activity"
     >,
   ): void {
     switch (effect.type) {
@@ -191,6 +197,9 @@ export class Shell {
         return;
       case "raise-session":
         void this.#raiseSession(effect.localSessionId);
+        return;
+      case "lower-session":
+        this.#datapath.lowerSession(effect.localSessionId).catch((error) => this.#datapathTrouble(error));
         return;
       case "delete-session":
         this.#datapath.deleteSession(effect.localSessionId).catch((error) => this.#datapathTrouble(error));

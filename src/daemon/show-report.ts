@@ -40,11 +40,20 @@ export interface SessionReport {
   readonly l2_sublayer: "none" | "default";
   readonly local_cookie_size: number;
   readonly remote_cookie_size: number;
-  /** The A bit of the Circuit Status AVP (RFC 3931 5.4.5), ours and the peer's. */
+  /** Circuit Status AVP (RFC 3931 5.4.5), ours and the peer's. "up": active, and not on standby (RFC 5641). */
   readonly circuit_status: { readonly local: CircuitState; readonly remote: CircuitState };
+  /** Of the peer's attachment circuit since the call began, as its last WEN told (RFC 3931 6.13). */
+  readonly remote_circuit_errors: CircuitErrorReport;
   readonly counters: CounterReport;
   readonly since: string;
   readonly last_error: string;
+}
+
+export interface CircuitErrorReport {
+  readonly hardware_overruns: number;
+  readonly buffer_overruns: number;
+  readonly timeouts: number;
+  readonly alignments: number;
 }
 
 export interface CounterReport {
@@ -135,6 +144,12 @@ function reportSession(
     circuit_status: {
       local: session.localCircuitActive ? "up" : "down",
       remote: session.remoteCircuitActive ? "up" : "down",
+    },
+    remote_circuit_errors: {
+      hardware_overruns: session.remoteErrors.hardwareOverruns,
+      buffer_overruns: session.remoteErrors.bufferOverruns,
+      timeouts: session.remoteErrors.timeouts,
+      alignments: session.remoteErrors.alignments,
     },
     counters: {
       received_packets: counters?.receivedPackets ?? 0,

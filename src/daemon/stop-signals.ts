@@ -1,20 +1,31 @@
-const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 export interface StopSignals {
   /** The first one: time to say goodbye. */
   readonly first: Promise<NodeJS.Signals>;
   /** Another one: at once. */
   readonly second: Promise<NodeJS.Signals>;
+  /** From now on it is called for every SIGHUP that is not one of these. Before, they are ignored. */
+  onHangUp(act: () => void): void;
 }
 
 /**
  * Listens from now on, so that a signal during the start ends the daemon as properly as a later one. A terminal that
- * goes away (SIGHUP) ends it like the others.
+ * goes away (SIGHUP) ends it like the others; without a terminal SIGHUP asks to read the configuration again.
  */
 export function listenForStopSignals(): StopSignals {
   const heard: ((signal: NodeJS.Signals) => void)[] = [];
   const next = () => new Promise<NodeJS.Signals>((resolve) => heard.push(resolve));
-  const signals = { first: next(), second: next() };
-  for (const signal of SIGNALS) process.on(signal, () => heard.shift()?.(signal));
+  let hangUp = () => {};
+  const stop = (signal: NodeJS.Signals) => heard.shift()?.(signal);
+  const signals: StopSignals = {
+    first: next(),
+    second: next(),
+    onHangUp: (act) => {
+      hangUp = act;
+    },
+  };
+  for (const signal of SIGNALS) process.on(signal, stop);
+  process.on("SIGHUP", process.stdout.isTTY ? stop : () => hangUp());
   return signals;
 }

@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { constants } from "node:os";
 import type { Endpoint } from "../control/core.ts";
+import { datagramKind } from "../kernel/data-header.ts";
 import { errnoName } from "../kernel/kernel-error.ts";
 import * as libc from "../kernel/libc.ts";
 import {
@@ -193,12 +194,9 @@ function transmit({ fd, remote }: ConnectionSocket, to: Endpoint, octets: Uint8A
   return libc.sendto(fd, octets, octets.length, libc.MSG_DONTWAIT, encodeSocketAddress(to));
 }
 
-/**
- * The T bit and Ver 3. The rest that comes by a control socket is data of sessions that the kernel does not know (yet),
- * L2TP version 2, or noise.
- */
+/** The rest that comes by a control socket is data of sessions that the kernel does not know (yet), or noise. */
 function isControl(octets: Uint8Array): boolean {
-  return octets.length >= 2 && ((octets[0] ?? 0) & 0x80) !== 0 && ((octets[1] ?? 0) & 0x0f) === 3;
+  return datagramKind(octets, 0, octets.length) === "control";
 }
 
 function nameOf({ address, port }: Endpoint): string {

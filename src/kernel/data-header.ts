@@ -50,12 +50,21 @@ export function encodeDataHeader(remoteSessionId: number, layout: DataHeaderLayo
 /**
  * Control message (T bit), data, or neither: a runt, or L2TPv2. Ver is judged before anything else of a header, the other
  * bits are ignored on receipt, because bits 1, 4, 6 and 7 mean something in version 2 only. RFC 3931 3.2.1, 4.1.2.1
+ *
+ * A version 2 control message without ids may be the SCCRQ of a peer that speaks both versions. RFC 3931 4.7.3
  */
 export function datagramKind(octets: Uint8Array, start: number, end: number): DatagramKind {
   if (end - start < 2) return "neither";
-  if (((octets[start + 1] as number) & VERSION_MASK) !== VERSION) return "neither";
+  const version = (octets[start + 1] as number) & VERSION_MASK;
+  if (version !== VERSION) return version === 2 && isUnaddressed(octets, start, end) ? "control" : "neither";
   const kind = ((octets[start] as number) & CONTROL_BIT) === 0 ? "data" : "control";
   return end - start < (kind === "data" ? FIXED_OCTETS : CONTROL_HEADER_OCTETS) ? "neither" : kind;
+}
+
+/** A control message with Tunnel ID and Session ID 0, as version 2 has them. */
+function isUnaddressed(octets: Uint8Array, start: number, end: number): boolean {
+  if (end - start < CONTROL_HEADER_OCTETS || ((octets[start] as number) & CONTROL_BIT) === 0) return false;
+  return readSessionId(octets, start) === 0;
 }
 
 /**

@@ -79,6 +79,11 @@ export interface Datapath {
   createSession(session: SessionRequest): Promise<void>;
   /** Sets the device up: frames flow from now on. */
   raiseSession(localSessionId: number): Promise<void>;
+  /**
+   * Sets the device down: no frames either way, until it is raised again, with its addresses (of which the kernel drops
+   * those of IPv6). RFC 3931 5.4.5: the peer's circuit is not active.
+   */
+  lowerSession(localSessionId: number): Promise<void>;
   deleteSession(localSessionId: number): Promise<void>;
   /** Counters of every session, or of those of one tunnel. */
   counters(localControlConnectionId?: number): Promise<readonly SessionCounters[]>;

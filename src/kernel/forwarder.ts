@@ -23,6 +23,8 @@ const LARGEST_READ = 65_536;
 /** Per system call and turn; the other sources wait meanwhile. */
 const RECEIVED_PIECES = 16;
 const FRAMES_PER_TURN = 128;
+/** Frames that a device which nobody sets up meanwhile can hold (its `txqueuelen`) are far fewer. */
+const LONGEST_DEVICE_QUEUE = 100_000;
 const SEND_OCTETS = 512 * 1024;
 const EVENTS = 64;
 /** x86 packs struct epoll_event. */
@@ -184,6 +186,16 @@ export class Forwarder {
     session.raised = true;
   }
 
+  /** Neither delivers nor sends before the next `raise`; frames that wait in the device are forgotten. */
+  lower(localSessionId: number): void {
+    const session = this.#sessions.get(localSessionId);
+    if (session === undefined) return;
+    session.raised = false;
+    this.#ignore(session);
+    let frames = 0;
+    while (frames < LONGEST_DEVICE_QUEUE && this.#dropFrame(session)) frames++;
+  }
+
   removeSession(localSessionId: number): void {
     const session = this.#sessions.get(localSessionId);
     if (session === undefined) return;
@@ -287,6 +299,10 @@ export class Forwarder {
     for (let index = 0; index < header.length; index++) batch.octets[batch.position + index] = header[index] as number;
     batch.append(header.length + length);
     return true;
+  }
+
+  #dropFrame(session: Session): boolean {
+    return readAt(session.fd, this.#outgoing.address, LARGEST_READ) > 0;
   }
 
   #loseDevice(session: Session): void {

@@ -7,6 +7,8 @@ export interface MadeSession {
   readonly localControlConnectionId: number;
   readonly localSessionId: number;
   readonly interfaceName: string;
+  /** CIDR notation. */
+  readonly addresses: readonly string[];
 }
 
 /**
@@ -18,6 +20,8 @@ export class Inventory {
   readonly #now: () => number;
   readonly #tunnels = new Map<number, Set<number>>();
   readonly #sessions = new Map<number, MadeSession>();
+  /** Those whose device was set down after it had been made: the kernel may have dropped addresses. */
+  readonly #lowered = new Set<number>();
   /** By interface name: when the deleted device is gone at the latest, in the order of deletion. */
   readonly #goneAt = new Map<string, number>();
   #lastDepartureAt = 0;
@@ -30,8 +34,8 @@ export class Inventory {
     this.#tunnels.set(localControlConnectionId, new Set());
   }
 
-  addSession({ localControlConnectionId, localSessionId, interfaceName }: MadeSession): void {
-    this.#sessions.set(localSessionId, { localControlConnectionId, localSessionId, interfaceName });
+  addSession({ localControlConnectionId, localSessionId, interfaceName, addresses }: MadeSession): void {
+    this.#sessions.set(localSessionId, { localControlConnectionId, localSessionId, interfaceName, addresses });
     this.#tunnels.get(localControlConnectionId)?.add(localSessionId);
   }
 
@@ -66,8 +70,18 @@ export class Inventory {
     const session = this.#sessions.get(localSessionId);
     if (session === undefined) return;
     this.#sessions.delete(localSessionId);
+    this.#lowered.delete(localSessionId);
     this.#tunnels.get(session.localControlConnectionId)?.delete(localSessionId);
     this.markLeaving(session.interfaceName);
+  }
+
+  markLowered(localSessionId: number): void {
+    this.#lowered.add(localSessionId);
+  }
+
+  /** True where `markLowered` was called since it was made, or since this was asked last. */
+  takeLowered(localSessionId: number): boolean {
+    return this.#lowered.delete(localSessionId);
   }
 
   /** True where a device of this name left a short while ago. */

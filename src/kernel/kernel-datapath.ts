@@ -82,6 +82,10 @@ export class KernelDatapath implements Datapath {
     await this.#ask({ type: "raise-session", localSessionId });
   }
 
+  async lowerSession(localSessionId: number): Promise<void> {
+    await this.#ask({ type: "lower-session", localSessionId });
+  }
+
   async deleteSession(localSessionId: number): Promise<void> {
     await this.#ask({ type: "delete-session", localSessionId });
   }
@@ -178,10 +182,11 @@ export class KernelDatapath implements Datapath {
     // Those that were being made may be in the kernel or not; their names are worth waiting for.
     const begun = outstanding.flatMap((each) => (each.type === "create-session" ? [each.session] : []));
     const sessions = [...this.#made.sessions(undefined), ...begun].map(
-      ({ localControlConnectionId, localSessionId, interfaceName }) => ({
+      ({ localControlConnectionId, localSessionId, interfaceName, addresses }) => ({
         localControlConnectionId,
         localSessionId,
         interfaceName,
+        addresses,
       }),
     );
     if (tunnels.length > 0) this.#remnants.push({ type: "remove-remnants", tunnels, sessions });

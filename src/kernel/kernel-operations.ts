@@ -113,19 +113,40 @@ function withUndoing(refusal: Refusal, undoing: Outcome): Refusal {
   return undoing === undefined ? refusal : { ...refusal, message: `${refusal.message}; then: ${undoing.message}` };
 }
 
-/** The names are those of sessions that were made; `undefined` stands for one that was not. */
-export function raiseDevices(
-  calls: KernelCalls,
-  devices: readonly { readonly localSessionId: number; readonly interfaceName: string | undefined }[],
-): Outcome[] {
-  const named = devices.flatMap(({ interfaceName }) => (interfaceName === undefined ? [] : [interfaceName]));
-  const linkCalls = named.map((name): LinkCall => ({ command: "RTM_SETLINK", name, up: true }));
-  const outcomes = calls
-    .links(linkCalls)
-    .map((answer, i) => settingOutcome(named[i] ?? "", linkCalls[i], answer, ""))
-    .values();
-  return devices.map(({ localSessionId, interfaceName }) =>
-    interfaceName === undefined ? unknownSessionRefusal(localSessionId) : outcomes.next().value,
+/** What sets the device of a session up or down. */
+export interface Switching {
+  readonly localSessionId: number;
+  /** `undefined`: there is no such session. */
+  readonly interfaceName: string | undefined;
+  readonly up: boolean;
+  /** Addresses that the device may have lost, in CIDR notation: given to it once more before it is set up. */
+  readonly addresses: readonly string[];
+}
+
+/** In their order. */
+export function switchDevices(calls: KernelCalls, switchings: readonly Switching[]): Outcome[] {
+  const restored = switchings.flatMap(({ interfaceName, addresses }) =>
+    interfaceName === undefined || addresses.length === 0 ? [] : [interfaceName],
+  );
+  const indices = lookUpNames(calls, new Set(restored));
+  const settings = switchings.flatMap((switching) => {
+    const { interfaceName: name, up, addresses } = switching;
+    if (name === undefined) return [];
+    const index = indices.get(name)?.link?.index ?? 0;
+    const additions = addresses.map((address): LinkCall => ({ command: "RTM_NEWADDR", index, address }));
+    return [...additions, { command: "RTM_SETLINK", name, up } as const].map((call) => ({ switching, name, call }));
+  });
+  const answers = calls.links(settings.map(({ call }) => call));
+  const refused = new Map<Switching, Refusal>();
+  for (const [i, { switching, name, call }] of settings.entries()) {
+    const answer = answers[i];
+    // An address of IPv4 stays on a device that is down.
+    if (call.command === "RTM_NEWADDR" && answer?.errno === "EEXIST") continue;
+    const refusal = settingOutcome(name, call, answer, "");
+    if (refusal !== undefined && !refused.has(switching)) refused.set(switching, refusal);
+  }
+  return switchings.map((each) =>
+    each.interfaceName === undefined ? unknownSessionRefusal(each.localSessionId, each.up) : refused.get(each),
   );
 }
 
@@ -209,6 +230,10 @@ function lookUp(calls: KernelCalls, sessions: readonly SessionRequest[]): Readon
     if (bridge !== undefined) names.add(bridge);
     if (addresses.length > 0) names.add(interfaceName);
   }
+  return lookUpNames(calls, names);
+}
+
+function lookUpNames(calls: KernelCalls, names: ReadonlySet<string>): ReadonlyMap<string, LinkAnswer> {
   const wanted = [...names];
   const answers = calls.links(wanted.map((name) => ({ command: "RTM_GETLINK", name })));
   return new Map(answers.map((answer, i) => [wanted[i] ?? "", answer]));

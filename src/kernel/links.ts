@@ -35,7 +35,7 @@ export type LinkCall =
   | { readonly command: "RTM_GETLINK"; readonly name: string }
   | { readonly command: "RTM_SETLINK"; readonly name: string; readonly mtu: number }
   | { readonly command: "RTM_SETLINK"; readonly name: string; readonly master: number }
-  | { readonly command: "RTM_SETLINK"; readonly name: string; readonly up: true }
+  | { readonly command: "RTM_SETLINK"; readonly name: string; readonly up: boolean }
   /** `address`: CIDR notation, IPv4 or IPv6. `index` is the device's number. */
   | { readonly command: "RTM_NEWADDR"; readonly index: number; readonly address: string };
 
@@ -80,7 +80,7 @@ function encodeInterface(call: Exclude<LinkCall, { command: "RTM_NEWADDR" }>): U
   const header = Buffer.alloc(INTERFACE_HEADER_LENGTH);
   let attributes: AttributeValues<typeof LINK_ATTRIBUTES> = { name: call.name };
   if ("up" in call) {
-    header.writeUInt32LE(IFF_UP, 8);
+    header.writeUInt32LE(call.up ? IFF_UP : 0, 8);
     header.writeUInt32LE(IFF_UP, 12);
   } else if ("mtu" in call) {
     attributes = { ...attributes, mtu: call.mtu };

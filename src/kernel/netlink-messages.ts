@@ -193,18 +193,24 @@ export function genericAttributes(message: Buffer): Buffer {
 export type NetlinkReply =
   /** `errno` 0: done. The last reply to a request. */
   | { readonly kind: "end"; readonly sequence: number; readonly errno: number; readonly extendedAck: string }
-  /** `octets` is what follows the netlink header, in a buffer of its own. */
-  | { readonly kind: "message"; readonly sequence: number; readonly octets: Buffer };
+  /** `octets` is what follows the netlink header, in a buffer of its own. `port` is the socket whose request it answers. */
+  | {
+      readonly kind: "message";
+      readonly type: number;
+      readonly port: number;
+      readonly sequence: number;
+      readonly octets: Buffer;
+    };
 
 /** The messages of one received datagram. */
 export function parseReplies(datagram: Buffer): NetlinkReply[] {
   const replies: NetlinkReply[] = [];
-  for (const { type, flags, seq: sequence, data } of parseMessages(datagram)) {
+  for (const { type, flags, port, seq: sequence, data } of parseMessages(datagram)) {
     if (type === MessageType.ERROR) {
       const errno = Math.abs(parseError(data, flags).errno);
       replies.push({ kind: "end", sequence, errno, extendedAck: extendedAck(data, flags) });
     } else if (type !== MessageType.NOOP) {
-      replies.push({ kind: "message", sequence, octets: Buffer.from(data) });
+      replies.push({ kind: "message", type, port, sequence, octets: Buffer.from(data) });
     }
   }
   return replies;

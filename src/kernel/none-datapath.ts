@@ -15,6 +15,8 @@ export class NoneDatapath implements Datapath {
 
   async raiseSession(): Promise<void> {}
 
+  async lowerSession(): Promise<void> {}
+
   async deleteSession(): Promise<void> {}
 
   async counters(): Promise<readonly SessionCounters[]> {

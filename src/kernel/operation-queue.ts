@@ -8,8 +8,9 @@ import {
   existingDevices,
   type KernelCalls,
   type Outcome,
-  raiseDevices,
   readCounters,
+  type Switching,
+  switchDevices,
 } from "./kernel-operations.ts";
 import { MAX_IN_FLIGHT } from "./netlink-socket.ts";
 import type { Completion, Job } from "./operations.ts";
@@ -24,9 +25,12 @@ export interface OperationQueuePorts {
   closeDescriptor(fd: number): void;
 }
 
+/** Sets the device of a session up or down. */
+type SwitchJob = Job<"raise-session" | "lower-session">;
+
 interface WaitingSession {
   readonly job: Job<"create-session">;
-  readonly raises: Job<"raise-session">[];
+  readonly switches: SwitchJob[];
 }
 
 interface Reading {
@@ -62,7 +66,7 @@ export class OperationQueue {
   readonly #queue: Job[] = [];
   /** The batch that is being gathered. */
   #creations: Job<"create-session">[] = [];
-  #raises: Job<"raise-session">[] = [];
+  #switches: SwitchJob[] = [];
   readonly #deletions = new Map<number, Job<"delete-session">>();
   readonly #readings: Reading[] = [];
   readonly #waitingSessions = new Map<number, WaitingSession>();
@@ -102,17 +106,17 @@ export class OperationQueue {
 
   /** Takes jobs off the queue until a batch is full or a job has to wait for the batch, then performs the batch. */
   #advance(): void {
-    while (this.#creations.length + this.#raises.length < MAX_IN_FLIGHT) {
+    while (this.#creations.length + this.#switches.length < MAX_IN_FLIGHT) {
       const job = this.#queue[0];
       if (job === undefined || !this.#admit(job)) break;
       this.#queue.shift();
     }
-    const [creations, raises] = [this.#creations, this.#raises];
-    [this.#creations, this.#raises] = [[], []];
+    const [creations, switches] = [this.#creations, this.#switches];
+    [this.#creations, this.#switches] = [[], []];
     if (creations.length > 0) this.#performCreations(creations);
     // The session may be one of those creations, and wait now.
-    const ready = raises.filter((raise) => !this.#joinsWaiting(raise));
-    if (ready.length > 0) this.#performRaises(ready);
+    const ready = switches.filter((each) => !this.#joinsWaiting(each));
+    if (ready.length > 0) this.#performSwitches(ready);
   }
 
   /** False: not before the batch is performed. */
@@ -121,7 +125,8 @@ export class OperationQueue {
       case "create-session":
         return this.#admitCreation({ serial, operation });
       case "raise-session":
-        this.#raises.push({ serial, operation });
+      case "lower-session":
+        this.#switches.push({ serial, operation });
         return true;
       case "create-tunnel":
         return this.#createTunnel({ serial, operation });
@@ -139,7 +144,7 @@ export class OperationQueue {
   }
 
   #batchIsEmpty(): boolean {
-    return this.#creations.length + this.#raises.length === 0;
+    return this.#creations.length + this.#switches.length === 0;
   }
 
   // Tunnels
@@ -194,7 +199,7 @@ export class OperationQueue {
     }
   }
 
-  // Creating and raising sessions
+  // Creating sessions, setting their devices up and down
 
   #admitCreation(job: Job<"create-session">): boolean {
     const { session } = job.operation;
@@ -251,23 +256,32 @@ export class OperationQueue {
   }
 
   #wait(job: Job<"create-session">): void {
-    this.#waitingSessions.set(job.operation.session.localSessionId, { job, raises: [] });
+    this.#waitingSessions.set(job.operation.session.localSessionId, { job, switches: [] });
     this.#retrySoon();
   }
 
-  #joinsWaiting(job: Job<"raise-session">): boolean {
+  #joinsWaiting(job: SwitchJob): boolean {
     const waiting = this.#waitingSessions.get(job.operation.localSessionId);
-    waiting?.raises.push(job);
+    waiting?.switches.push(job);
     return waiting !== undefined;
   }
 
-  #performRaises(jobs: readonly Job<"raise-session">[]): void {
-    const devices = jobs.map(({ operation: { localSessionId } }) => {
-      const session = this.#deletions.has(localSessionId) ? undefined : this.#inventory.session(localSessionId);
-      return { localSessionId, interfaceName: session?.interfaceName };
-    });
-    const outcomes = raiseDevices(this.#ports.calls, devices);
+  #performSwitches(jobs: readonly SwitchJob[]): void {
+    const outcomes = switchDevices(
+      this.#ports.calls,
+      jobs.map(({ operation }) => this.#switching(operation)),
+    );
     for (const [i, job] of jobs.entries()) this.#complete(job, outcomes[i]);
+  }
+
+  /** Called in the order of the jobs: a raise puts back what a lowering before it has cost. */
+  #switching({ type, localSessionId }: SwitchJob["operation"]): Switching {
+    const session = this.#deletions.has(localSessionId) ? undefined : this.#inventory.session(localSessionId);
+    const up = type === "raise-session";
+    const isRestored = up && this.#inventory.takeLowered(localSessionId);
+    if (!up && session !== undefined) this.#inventory.markLowered(localSessionId);
+    const addresses = isRestored && session !== undefined ? session.addresses : [];
+    return { localSessionId, interfaceName: session?.interfaceName, up, addresses };
   }
 
   // What waits for something to be gone
@@ -296,7 +310,7 @@ export class OperationQueue {
       this.#waitingSessions.delete(session.localSessionId);
       if (refusal === undefined) {
         this.#complete(waiting.job, undefined);
-        this.#queue.unshift(...waiting.raises);
+        this.#queue.unshift(...waiting.switches);
       } else if (this.#mayPass(refusal, session)) {
         // To the end of the line: those behind may be free already.
         this.#waitingSessions.set(session.localSessionId, waiting);
@@ -316,9 +330,9 @@ export class OperationQueue {
     this.#giveUp(waiting, sessionRefusal(waiting.job.operation.session, answer, undefined));
   }
 
-  #giveUp({ job, raises }: WaitingSession, refusal: Refusal): void {
+  #giveUp({ job, switches }: WaitingSession, refusal: Refusal): void {
     this.#complete(job, refusal);
-    for (const raise of raises) this.#complete(raise, refusal);
+    for (const each of switches) this.#complete(each, refusal);
   }
 
   // Deleting sessions

@@ -14,6 +14,7 @@ export type Operation =
   | { readonly type: "delete-tunnel"; readonly localControlConnectionId: number }
   | { readonly type: "create-session"; readonly session: SessionRequest }
   | { readonly type: "raise-session"; readonly localSessionId: number }
+  | { readonly type: "lower-session"; readonly localSessionId: number }
   | { readonly type: "delete-session"; readonly localSessionId: number }
   | { readonly type: "counters"; readonly localControlConnectionId: number | undefined }
   /** What a thread that died may have left in the kernel. */

@@ -92,7 +92,7 @@ function linkTrial(interfaceName: string, call: LinkCall, bridge: string): strin
   if (call.command === "RTM_NEWADDR") return `give interface ${interfaceName} the address ${call.address}`;
   if ("mtu" in call) return `set the MTU of interface ${interfaceName} to ${call.mtu}`;
   if ("master" in call) return `attach interface ${interfaceName} to bridge ${bridge}`;
-  if ("up" in call) return `set interface ${interfaceName} up`;
+  if ("up" in call) return `set interface ${interfaceName} ${call.up ? "up" : "down"}`;
   return `find interface ${interfaceName}`;
 }
 
@@ -101,10 +101,10 @@ export function noBridgeRefusal(interfaceName: string, bridge: string, answer: A
   return refusal("RTM_GETLINK", trial, answer, answer.errno === "ENODEV" ? `there is no bridge ${bridge}` : undefined);
 }
 
-export function unknownSessionRefusal(localSessionId: number): Refusal {
+export function unknownSessionRefusal(localSessionId: number, up: boolean): Refusal {
   const answer = { errno: "ENODEV", extendedAck: "" };
   const reason = "it was not made, or is deleted already";
-  return refusal("RTM_SETLINK", `cannot set session ${localSessionId} up`, answer, reason);
+  return refusal("RTM_SETLINK", `cannot set session ${localSessionId} ${up ? "up" : "down"}`, answer, reason);
 }
 
 export function deletionRefusal(command: string, what: string, answer: Answer): Refusal {

@@ -21,18 +21,34 @@ export function configureDevice(exchange: Exchange, device: DeviceConfiguration)
     if (answer.link === undefined) throw failure(noBridgeRefusal(name, bridge, answer));
     demand(exchange, { command: "RTM_SETLINK", name, master: answer.link.index }, bridge);
   }
+  addAddresses(exchange, name, addresses, []);
+}
+
+/** Sets the device up, with its addresses, of which it may have lost some while it was down. Throws `KernelError`. */
+export function raiseDevice(exchange: Exchange, name: string, addresses: readonly string[]): void {
+  addAddresses(exchange, name, addresses, ["EEXIST"]);
+  demand(exchange, { command: "RTM_SETLINK", name, up: true });
+}
+
+/** Sets the device down. Throws `KernelError`. */
+export function lowerDevice(exchange: Exchange, name: string): void {
+  demand(exchange, { command: "RTM_SETLINK", name, up: false });
+}
+
+/** `passable`: error numbers that are none. */
+function addAddresses(
+  exchange: Exchange,
+  name: string,
+  addresses: readonly string[],
+  passable: readonly string[],
+): void {
   if (addresses.length === 0) return;
   const { link } = demand(exchange, { command: "RTM_GETLINK", name });
   for (const address of addresses) {
     const call: LinkCall = { command: "RTM_NEWADDR", index: link?.index ?? 0, address };
     const answer = ask(exchange, call);
-    if (answer.errno !== "") throw failure(linkRefusal(name, call, answer, ""));
+    if (answer.errno !== "" && !passable.includes(answer.errno)) throw failure(linkRefusal(name, call, answer, ""));
   }
-}
-
-/** Sets the device up. Throws `KernelError`. */
-export function raiseDevice(exchange: Exchange, name: string): void {
-  demand(exchange, { command: "RTM_SETLINK", name, up: true });
 }
 
 function demand(exchange: Exchange, call: Exclude<LinkCall, { command: "RTM_NEWADDR" }>, bridge = ""): LinkAnswer {

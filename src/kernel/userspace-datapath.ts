@@ -24,6 +24,9 @@ interface Device {
   readonly localControlConnectionId: number;
   readonly interfaceName: string;
   readonly fd: number;
+  readonly addresses: readonly string[];
+  /** It was set down after it had been up: the kernel has dropped addresses. */
+  isLowered: boolean;
 }
 
 /**
@@ -86,7 +89,7 @@ export class UserspaceDatapath implements Datapath {
 
   createSession(session: SessionRequest): Promise<void> {
     return this.#inOrder(async () => {
-      const { localControlConnectionId, localSessionId, interfaceName } = session;
+      const { localControlConnectionId, localSessionId, interfaceName, addresses } = session;
       const flaw = sessionFlaw(session);
       if (flaw !== undefined)
         throw refusal("EINVAL", "create-session", `cannot make session ${localSessionId}: ${flaw}`);
@@ -98,7 +101,8 @@ export class UserspaceDatapath implements Datapath {
       }
       await this.#retiring.get(interfaceName);
       const { tapFd = -1 } = await this.#ask({ type: "open-device", interfaceName });
-      this.#devices.set(localSessionId, { localControlConnectionId, interfaceName, fd: tapFd });
+      const device: Device = { localControlConnectionId, interfaceName, fd: tapFd, addresses, isLowered: false };
+      this.#devices.set(localSessionId, device);
       try {
         await this.#ask({ type: "create-session", session, tapFd });
       } catch (error) {
@@ -110,10 +114,20 @@ export class UserspaceDatapath implements Datapath {
 
   raiseSession(localSessionId: number): Promise<void> {
     return this.#inOrder(async () => {
-      if (!this.#devices.has(localSessionId)) {
-        throw refusal("ENODEV", "raise-session", `there is no session ${localSessionId}`);
-      }
-      await this.#ask({ type: "raise-session", localSessionId });
+      const device = this.#devices.get(localSessionId);
+      if (device === undefined) throw refusal("ENODEV", "raise-session", `there is no session ${localSessionId}`);
+      const addresses = device.isLowered ? device.addresses : [];
+      await this.#ask({ type: "raise-session", localSessionId, addresses });
+      device.isLowered = false;
+    });
+  }
+
+  lowerSession(localSessionId: number): Promise<void> {
+    return this.#inOrder(async () => {
+      const device = this.#devices.get(localSessionId);
+      if (device === undefined) throw refusal("ENODEV", "lower-session", `there is no session ${localSessionId}`);
+      device.isLowered = true;
+      await this.#ask({ type: "lower-session", localSessionId });
     });
   }
 

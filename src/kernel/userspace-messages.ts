@@ -14,7 +14,8 @@ export type WorkerCommand =
   /** Answered with the descriptor: making a device can wait for others' work on the machine's devices. */
   | { readonly type: "open-device"; readonly interfaceName: string }
   | { readonly type: "create-session"; readonly session: SessionRequest; readonly tapFd: number }
-  | { readonly type: "raise-session"; readonly localSessionId: number }
+  | { readonly type: "raise-session"; readonly localSessionId: number; readonly addresses: readonly string[] }
+  | { readonly type: "lower-session"; readonly localSessionId: number }
   | { readonly type: "delete-session"; readonly localSessionId: number }
   | { readonly type: "counters"; readonly localControlConnectionId: number | undefined }
   | { readonly type: "close" };

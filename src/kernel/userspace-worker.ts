@@ -8,7 +8,7 @@ import { KernelError } from "./kernel-error.ts";
 import { read, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_SOCKET } from "./libc.ts";
 import { NETLINK_ROUTE, type NetlinkRequest } from "./netlink-messages.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "./netlink-socket.ts";
-import { configureDevice, raiseDevice } from "./session-device.ts";
+import { configureDevice, lowerDevice, raiseDevice } from "./session-device.ts";
 import { pathMtu, setIfPossible } from "./sockets.ts";
 import { openTap } from "./tap.ts";
 import type { WorkerAnswer, WorkerCommand, WorkerMessage, WorkerRequest, WorkerSetup } from "./userspace-messages.ts";
@@ -100,7 +100,10 @@ class UserspaceWorker {
         this.#createSession(command.session, command.tapFd);
         return NOTHING;
       case "raise-session":
-        this.#raiseSession(command.localSessionId);
+        this.#raiseSession(command.localSessionId, command.addresses);
+        return NOTHING;
+      case "lower-session":
+        this.#lowerSession(command.localSessionId);
         return NOTHING;
       case "delete-session":
         this.#forwarder.removeSession(command.localSessionId);
@@ -141,11 +144,22 @@ class UserspaceWorker {
     });
   }
 
-  #raiseSession(localSessionId: number): void {
+  #raiseSession(localSessionId: number, addresses: readonly string[]): void {
     const session = this.#forwarder.session(localSessionId);
     if (session === undefined) refuse("ENODEV", "raise-session", `there is no session ${localSessionId}`);
-    raiseDevice(this.#exchange, session.interfaceName);
+    raiseDevice(this.#exchange, session.interfaceName, addresses);
     this.#forwarder.raise(localSessionId);
+  }
+
+  #lowerSession(localSessionId: number): void {
+    const session = this.#forwarder.session(localSessionId);
+    if (session === undefined) refuse("ENODEV", "lower-session", `there is no session ${localSessionId}`);
+    try {
+      lowerDevice(this.#exchange, session.interfaceName);
+    } finally {
+      // Whatever became of the device: frames flow no more.
+      this.#forwarder.lower(localSessionId);
+    }
   }
 }
 

@@ -172,7 +172,7 @@ describe("the end of sessions and connections", () => {
     expect([sessionOf(node).state, tunnelOf(node).state]).toEqual(["idle", "established"]);
   });
 
-  test("A29 two connections do not share sequence numbers", () => {
+  test("C01 two connections do not share sequence numbers", () => {
     const world = facing(
       { peerHostname: "peer" },
       tunnel("second", { peer: A, role: "responder", peerHostname: "other" }),

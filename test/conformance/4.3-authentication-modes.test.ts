@@ -78,6 +78,72 @@ describe("the three ways to do without a secret", () => {
     expect(forged(b)).toBeGreaterThanOrEqual(4);
   });
 
+  describe("D12 D13 with an integrity check, whoever has sent a right digest sends one always", () => {
+    /** Established with a peer that signs with the empty secret. */
+    function checked(role: "initiator" | "responder", ofOurs = INTEGRITY) {
+      const world = facingSigned({ role, authentication: ofOurs });
+      const { link, peer } = world;
+      peer.secrets = [NOTHING];
+      peer.nonce = NOTHING;
+      const without = [NONCE];
+      if (role === "responder") {
+        peer.send(peer.sccrq({ controlMessageAuthenticationNonce: Uint8Array.of(1) }), { without });
+        peer.expect("SCCRP");
+        peer.send({ name: "SCCCN" });
+      } else {
+        peer.expect("SCCRQ");
+        peer.send(peer.sccrp({ controlMessageAuthenticationNonce: Uint8Array.of(1) }), { without });
+        peer.expect("SCCCN");
+      }
+      link.run(50);
+      expect(tunnelOf(world.node).state).toBe("established");
+      return world;
+    }
+    const stop = (ccid: number) =>
+      ({ name: "StopCCN", resultCode: { result: 1 }, assignedControlConnectionId: ccid }) as const;
+
+    test.each(["initiator", "responder"] as const)("a message without one is damaged: this end is the %s", (role) => {
+      const { link, node, peer } = checked(role);
+      peer.signing = false;
+      const { ns } = peer;
+      peer.send(stop(peer.ccid));
+      link.run(100);
+      expect([tunnelOf(node).state, forged(node)]).toEqual(["established", 1]);
+      peer.signing = true;
+      peer.send(stop(peer.ccid), { ns });
+      link.run(100);
+      expect([tunnelOf(node).state, forged(node)]).toEqual(["idle", 1]);
+    });
+
+    test("a ZLB has no room for one, and still acknowledges", () => {
+      const { link, node, peer } = checked("responder");
+      peer.polite = false;
+      node.receive({ type: "close", tunnel: "to-peer" });
+      peer.expect("StopCCN");
+      peer.signing = false;
+      peer.acknowledge();
+      link.run(100);
+      expect([forged(node), node.core.idle(), node.core.save().connections]).toEqual([0, true, []]);
+    });
+
+    test("an SCCRP without one, where the SCCRQ had one, is no matter: the peer has not sent any yet", () => {
+      const { node, peer } = facingSigned({ role: "initiator", authentication: INTEGRITY });
+      peer.signing = false;
+      peer.expect("SCCRQ");
+      peer.send(peer.sccrp(), { without: [NONCE] });
+      peer.expect("SCCCN");
+      expect([tunnelOf(node).state, forged(node)]).toEqual(["established", 0]);
+    });
+
+    test("an end that sends none itself does not insist", () => {
+      const { link, node, peer } = checked("responder", OFF);
+      peer.signing = false;
+      peer.send(stop(peer.ccid));
+      link.run(100);
+      expect([tunnelOf(node).state, forged(node)]).toEqual(["idle", 0]);
+    });
+  });
+
   test("D13 a digest that was made with a secret we do not have is wrong", () => {
     const { link, node, peer } = facingSigned({ authentication: OFF });
     peer.send(peer.sccrq());

@@ -123,7 +123,7 @@ describe("nonces", () => {
     expect([forged(a), forged(b)]).toEqual([0, 0]);
   });
 
-  test("B70 a peer's nonce of any length is used as it is", () => {
+  test("B45 a peer's nonce of any length is used as it is", () => {
     for (const length of [1, 16, 200]) {
       const { node, peer } = facingSigned();
       peer.nonce = Uint8Array.from({ length }, (_, index) => index);
@@ -142,7 +142,8 @@ describe("acknowledgements", () => {
     for (const { from, ns, number, nr } of acknowledgements) {
       const next = messages.find((other) => other.number > number && other.from.address === from.address);
       if (next === undefined) continue;
-      expect([next.ns, next.nr - nr], `after ${number}`).toEqual([ns, expect.any(Number)]);
+      expect(next.ns, `after ${number}`).toBe(ns);
+      expect(next.nr, `after ${number}`).toBeGreaterThanOrEqual(nr);
     }
   });
 

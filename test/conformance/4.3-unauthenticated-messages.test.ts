@@ -6,7 +6,7 @@ import {
   forged,
   OTHER_SECRET,
   SECRET,
-  type SigningPeer,
+  SigningPeer,
   sites,
   up,
 } from "../support/authenticated-sites.ts";
@@ -44,6 +44,7 @@ describe("without the secret nobody gets an answer", () => {
   test.each<readonly [string, string, (peer: SigningPeer) => void]>([
     ["D07", "another secret", (peer) => (peer.secrets = [OTHER_SECRET])],
     ["D11", "neither digest nor nonce", (peer) => (peer.signing = false)],
+    ["D09 D11", "a nonce and no digest", (peer) => (peer.signing = false)],
     ["D11", "a right digest and no nonce", () => undefined],
   ])("%s an SCCRP with %s is as if it had never come", (_, how, spoil) => {
     const { link, node, peer } = facingSigned({ role: "initiator" });
@@ -51,7 +52,7 @@ describe("without the secret nobody gets an answer", () => {
     const sccrq = peer.expect("SCCRQ");
     const before = stateOf(node);
     spoil(peer);
-    peer.send(peer.sccrp(), how.endsWith("no nonce") ? { ns: 0, without: [NONCE] } : { ns: 0 });
+    peer.send(peer.sccrp(), / nor? nonce$/.test(how) ? { ns: 0, without: [NONCE] } : { ns: 0 });
     link.run(LATENCY_MS);
     expect([stateOf(node), forged(node)]).toEqual([before, 1]);
     expect(peer.expect("SCCRQ", 1_100).octets).toEqual(sccrq.octets);
@@ -115,6 +116,31 @@ describe("without the secret nobody gets an answer", () => {
       { level: "warn", message: expect.stringMatching(/\b121 so far/) },
     ]);
     expect(forged(node)).toBe(150);
+  });
+
+  test.each([
+    ["host name", { peerHostname: "x" }, { peerHostname: "y" }, { hostName: "x" }, { hostName: "y" }],
+    ["Router ID", { peerRouterId: 1 }, { peerRouterId: 2 }, { routerId: 1 }, { routerId: 2 }],
+  ])("D20 of two peers at one address each has its own secret, by its %s", (_, one, other, asOne, asOther) => {
+    const link = new VirtualLink();
+    const first = tunnel("one", { role: "responder", ...one, authentication: authentication() });
+    const secrets = [OTHER_SECRET];
+    const second = tunnel("other", { role: "responder", ...other, authentication: authentication({ secrets }) });
+    const node = link.add(B, lcce("site-b", first, second), 3);
+    const peer = new SigningPeer(link, A, { address: B, port: 1701 });
+    link.start();
+    const outcome = (secret: Uint8Array, hints: object) => {
+      peer.restart();
+      peer.forget();
+      peer.secrets = [secret];
+      peer.send(peer.sccrq(hints));
+      link.run(100);
+      return [peer.heard.map(({ name }) => name).filter((name) => name !== "ACK"), forged(node, 0), forged(node, 1)];
+    };
+    expect(outcome(SECRET, asOne)).toEqual([["SCCRP"], 0, 0]);
+    expect(outcome(SECRET, asOther)).toEqual([[], 0, 1]);
+    expect(outcome(OTHER_SECRET, asOne)).toEqual([[], 1, 1]);
+    expect(outcome(OTHER_SECRET, asOther)).toEqual([["SCCRP"], 1, 1]);
   });
 
   test("D20 a peer that no tunnel names hears as little as one with a wrong secret", () => {

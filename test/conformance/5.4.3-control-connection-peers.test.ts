@@ -77,15 +77,6 @@ describe("which tunnel takes an SCCRQ", () => {
     expect(peer.heard.length).toBeLessThanOrEqual(10);
   });
 
-  test("E09 a tunnel that only opens refuses, and names the reason", () => {
-    const { node, peer } = sccrqTo(tunnels, "192.0.2.77", {});
-    expect(peer.all("SCCRP")).toEqual([]);
-    const [refusal] = peer.all("StopCCN");
-    expect(refusal?.header).toMatchObject({ controlConnectionId: peer.ccid, nr: 1 });
-    expect(refusal?.avps.resultCode).toMatchObject({ result: 4 });
-    expect(tunnelOf(node, 5).state).toBe("wait-ctl-reply");
-  });
-
   test.each([
     ["host name", { peerHostname: "branch-1" }],
     ["Router ID", { peerRouterId: 1234 }],

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ControlMessage } from "../../src/avp/messages.ts";
-import { facing, internalErrors, type ScriptedPeer, sessionOf, tunnelOf } from "../support/scripted-peer.ts";
-import { A, B, session } from "../support/sites.ts";
-import { SeededEntropy, type VirtualNode } from "../support/virtual-link.ts";
+import { facing, type ScriptedPeer, sessionOf, tunnelOf } from "../support/scripted-peer.ts";
+import { session } from "../support/sites.ts";
 import { avp, octetsOfHex } from "../support/wire.ts";
 
 const UNKNOWN = avp(900, "c0ffee");
@@ -291,85 +290,5 @@ describe("headers", () => {
     peer.sendOctets(Uint8Array.from([...octets, 1, 2, 3, 4]));
     link.run(100);
     expect([peer.all("ICRP").length, node.datapathSessions.size]).toEqual([1, 1]);
-  });
-});
-
-const MUTATIONS = 20_000;
-
-/** One to three octets changed, or the end cut off, or something appended. */
-function mutated(octets: Uint8Array, chance: SeededEntropy): Uint8Array {
-  const copy = octets.slice();
-  for (let changes = 1 + (chance.uint32() % 3); changes > 0; changes--) {
-    copy[chance.uint32() % copy.length] = chance.uint32() & 0xff;
-  }
-  const kind = chance.uint32() % 4;
-  if (kind === 0) return copy.subarray(0, chance.uint32() % copy.length);
-  return kind === 1 ? Uint8Array.from([...copy, ...chance.octets(chance.uint32() % 40)]) : copy;
-}
-
-/** Every kind of message that a peer sends, with the numbers that are due. */
-function samples(node: VirtualNode, peer: ScriptedPeer): readonly Uint8Array[] {
-  const ids = sessionIds(peer, sessionOf(node).localSessionId || 1);
-  const messages: readonly ControlMessage[] = [
-    peer.sccrq(),
-    peer.sccrp(),
-    { name: "SCCCN" },
-    { name: "StopCCN", resultCode: { result: 1 }, assignedControlConnectionId: peer.ccid },
-    { name: "HELLO" },
-    peer.icrq({ localSessionId: 99, tieBreaker: new Uint8Array(8), l2SpecificSublayer: 1 }),
-    { name: "ICRP", ...ids, circuitStatus: 1, assignedCookie: new Uint8Array(8) },
-    { name: "ICCN", ...ids },
-    { name: "CDN", ...ids, resultCode: { result: 2, error: 4, message: "text" } },
-    { name: "SLI", ...ids, circuitStatus: 0 },
-    { name: "ACK" },
-  ];
-  return messages.map((message) => peer.compose(message, { ns: peer.ns }));
-}
-
-/** After whatever happened: a peer that begins anew gets its connection and its session. */
-function comesUpAgain(node: VirtualNode, peer: ScriptedPeer): void {
-  peer.restart();
-  peer.sessionId += 1;
-  peer.connect();
-  peer.call();
-  expect([tunnelOf(node).state, sessionOf(node).state, node.raised.size]).toEqual(["established", "established", 1]);
-}
-
-describe(`${MUTATIONS} mutated datagrams`, () => {
-  test("G06 from the peer itself: no error of ours, and a new connection is possible at any time", () => {
-    const { link, node, peer } = facing();
-    const chance = new SeededEntropy(42);
-    comesUpAgain(node, peer);
-    for (let count = 0; count < MUTATIONS; count++) {
-      const choices = samples(node, peer);
-      peer.sendOctets(mutated(choices[chance.uint32() % choices.length] as Uint8Array, chance));
-      link.run(25);
-      if (tunnelOf(node).state !== "established" || sessionOf(node).state !== "established" || count % 50 === 49) {
-        comesUpAgain(node, peer);
-      }
-      peer.forget();
-    }
-    expect(internalErrors(node)).toEqual([]);
-    peer.polite = false;
-    link.run(300_000);
-    expect([node.tunnels.size, node.datapathSessions.size, node.sockets.size]).toEqual([0, 0, 0]);
-  });
-
-  test("G13 from elsewhere: nothing changes, and nothing is said to the peer", () => {
-    const { link, node, peer } = withSession();
-    const chance = new SeededEntropy(43);
-    const choices = samples(node, peer);
-    const before = node.core.view();
-    const heard = peer.heard.length;
-    for (let count = 0; count < MUTATIONS; count++) {
-      const octets = choices[chance.uint32() % choices.length] as Uint8Array;
-      const from = { address: `203.0.113.${1 + (count % 200)}`, port: 1 + (chance.uint32() % 65535) };
-      peer.sendOctets(count % 3 === 0 ? octets : mutated(octets, chance), from);
-      if (count % 100 === 0) link.run(20);
-    }
-    link.run(1_000);
-    expect([node.core.view(), peer.heard.slice(heard), internalErrors(node)]).toEqual([before, [], []]);
-    expect([node.tunnels.size, node.raised.size, node.sockets.size]).toEqual([1, 2, 1]);
-    expect(link.datagrams.filter(({ from, to }) => from.address === B && to.address === A).length).toBeLessThan(20);
   });
 });

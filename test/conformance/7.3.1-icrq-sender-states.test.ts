@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { type IncomingCallSenderEvent, stepIncomingCallSender } from "../../src/fsm/incoming-call-sender.ts";
+import type { CallEvent } from "../../src/fsm/call.ts";
+import { stepIncomingCallSender } from "../../src/fsm/incoming-call-sender.ts";
 import { effectNames, rowKey, type StateRow } from "../support/state-rows.ts";
 
-type Row = StateRow<IncomingCallSenderEvent>;
+type Row = StateRow<CallEvent>;
 
 const call = { type: "local.open" } as const;
 const connectionOpen = { type: "local.control-connection-open" } as const;
@@ -12,12 +13,12 @@ const badIcrp = { type: "rx.ICRP", verdict: "unacceptable" } as const;
 const losingIcrq = { type: "rx.ICRQ", verdict: "tie-won" } as const;
 const winningIcrq = { type: "rx.ICRQ", verdict: "tie-lost" } as const;
 const repeatedIcrq = { type: "rx.ICRQ", verdict: "unacceptable" } as const;
-const iccn = { type: "rx.ICCN" } as const;
+const iccn = { type: "rx.ICCN", verdict: "unacceptable" } as const;
 const cdn = { type: "rx.CDN" } as const;
 const invalid = { type: "rx.invalid" } as const;
 
 const STATES = ["idle", "wait-control-conn", "wait-reply", "established"];
-const EVENTS: readonly IncomingCallSenderEvent[] = [
+const EVENTS: readonly CallEvent[] = [
   call,
   connectionOpen,
   close,
@@ -44,7 +45,7 @@ const RFC_ROWS: readonly Row[] = [
   ["E32", "wait-reply", badIcrp, "CDN, clean-up", "idle"],
   // The winner's ICRQ is then processed by the recipient's machine (7.3.2).
   ["E32", "wait-reply", winningIcrq, "clean-up", "idle"],
-  ["E32", "wait-reply", losingIcrq, "refuse-losing-icrq", "wait-reply"],
+  ["E32", "wait-reply", losingIcrq, "refuse-losing-request", "wait-reply"],
   ["E32", "wait-reply", cdn, "clean-up", "idle"],
   ["E32", "wait-reply", iccn, "clean-up", "idle"],
   ["E32", "wait-reply", close, "CDN, clean-up", "idle"],

@@ -1,20 +1,21 @@
 import { describe, expect, test } from "vitest";
-import { type IncomingCallRecipientEvent, stepIncomingCallRecipient } from "../../src/fsm/incoming-call-recipient.ts";
+import type { CallEvent } from "../../src/fsm/call.ts";
+import { stepIncomingCallRecipient } from "../../src/fsm/incoming-call-recipient.ts";
 import { effectNames, rowKey, type StateRow } from "../support/state-rows.ts";
 
-type Row = StateRow<IncomingCallRecipientEvent>;
+type Row = StateRow<CallEvent>;
 
 const icrq = { type: "rx.ICRQ", verdict: "acceptable" } as const;
 const badIcrq = { type: "rx.ICRQ", verdict: "unacceptable" } as const;
 const iccn = { type: "rx.ICCN", verdict: "acceptable" } as const;
 const badIccn = { type: "rx.ICCN", verdict: "unacceptable" } as const;
-const icrp = { type: "rx.ICRP" } as const;
+const icrp = { type: "rx.ICRP", verdict: "unacceptable" } as const;
 const cdn = { type: "rx.CDN" } as const;
 const invalid = { type: "rx.invalid" } as const;
 const close = { type: "local.close" } as const;
 
 const STATES = ["idle", "wait-connect", "established"];
-const EVENTS: readonly IncomingCallRecipientEvent[] = [icrq, badIcrq, iccn, badIccn, icrp, cdn, invalid, close];
+const EVENTS: readonly CallEvent[] = [icrq, badIcrq, iccn, badIccn, icrp, cdn, invalid, close];
 
 /** RFC 3931 7.3.2, cell by cell. */
 const RFC_ROWS: readonly Row[] = [

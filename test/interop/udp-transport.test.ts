@@ -53,13 +53,32 @@ test("what waits in a socket that is closed is still received: it may be for a s
   expect(received).toEqual([1, 2, 3].map((ns) => ({ ns, from: remote })));
 });
 
-test("data packets, version 2 and noise are not control messages", async () => {
+test("data packets, version 2 with ids and noise are not control messages", async () => {
   transport.open(1, { address: HOST, port: 0 }, remote);
   const port = await portOfConnection(1);
-  for (const octets of [[0, 3, 0, 0], [0xc8, 2, 0, 12], [0x80], []]) await sendToConnection(Buffer.from(octets), port);
+  const version2 = [0xc8, 2, 0, 12, 0, 1, 0, 0, 0, 8, 0, 0];
+  const others = [[0, 3, 0, 0], [0xc8, 2, 0, 12], version2, [0x80], []];
+  for (const octets of others) await sendToConnection(Buffer.from(octets), port);
   await sendToConnection(control(7), port);
   while (received.length === 0) await new Promise((resolve) => setImmediate(resolve));
   expect(received).toEqual([{ ns: 7, from: remote }]);
+});
+
+test("G07 version 2 without ids is let in, by a connection's socket and by a listener: it may be a dual SCCRQ", async () => {
+  const sccrq = Buffer.from([0xc8, 2, 0, 12, 0, 0, 0, 0, 0, 5, 0, 0]);
+  transport.open(1, { address: HOST, port: 0 }, remote);
+  await sendToConnection(sccrq, await portOfConnection(1));
+  const probe = createSocket("udp4").bind(0, HOST);
+  await once(probe, "listening");
+  const { port } = probe.address();
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+  transport.listen({ address: HOST, port });
+  await sendToConnection(sccrq, port);
+  while (received.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  expect(received).toEqual([
+    { ns: 5, from: remote },
+    { ns: 5, from: remote },
+  ]);
 });
 
 test("an unreachable peer costs an error, not the datagram after it", async () => {

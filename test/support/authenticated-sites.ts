@@ -14,7 +14,7 @@ export const SECRET = ascii("correct horse");
 export const OTHER_SECRET = ascii("battery staple");
 
 export function authentication(more: Partial<AuthenticationConfiguration> = {}): AuthenticationConfiguration {
-  return { secrets: [SECRET], digest: "md5", hidden: false, ...more };
+  return { secrets: [SECRET], digest: "md5", hidden: false, chapPassword: undefined, ...more };
 }
 
 export interface Sites {

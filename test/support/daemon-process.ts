@@ -61,14 +61,20 @@ export class DaemonProcess {
       name,
       directory,
       configuration,
-    }: { readonly name: string; readonly directory: string; readonly configuration: string },
+      args = [],
+    }: {
+      readonly name: string;
+      readonly directory: string;
+      readonly configuration: string;
+      readonly args?: readonly string[];
+    },
   ) {
     this.name = name;
     this.configurationFile = join(directory, `${name}.toml`);
     writeFileSync(this.configurationFile, configuration, { mode: 0o600 });
     // Of its own process group: Ctrl-C on our terminal is ours to act on.
     const options: SpawnOptions = { stdio: ["ignore", "pipe", "pipe"], detached: true };
-    this.#child = namespace.spawn(process.execPath, [program, "--conf", this.configurationFile], options);
+    this.#child = namespace.spawn(process.execPath, [program, "--conf", this.configurationFile, ...args], options);
     this.exited = new Promise((resolve) => this.#child.on("close", (code, signal) => resolve({ code, signal })));
     this.#child.stderr?.on("data", (octets: Buffer) => {
       this.#stderr += octets.toString();

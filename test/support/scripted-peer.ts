@@ -183,6 +183,11 @@ export class ScriptedPeer extends VirtualNode {
     return { name: "ICRP", localSessionId: this.sessionId, remoteSessionId, circuitStatus: 1, ...more };
   }
 
+  /** The answer to an OCRQ that was heard. */
+  ocrp(ocrq: Heard, more: Partial<ControlMessage<"OCRP">> = {}): ControlMessage<"OCRP"> {
+    return { ...this.icrp(ocrq), ...more, name: "OCRP" };
+  }
+
   /** SCCRQ, SCCRP, SCCCN, as initiator. */
   connect(more: Partial<ControlMessage<"SCCRQ">> = {}): Heard {
     this.send(this.sccrq(more));

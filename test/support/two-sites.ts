@@ -75,8 +75,13 @@ export class TwoSites {
   }
 
   /** Runs the daemon at a site. `name` is that of its configuration file, for a site's second one. */
-  start(site: Site, configuration = this.configuration(site), name: string = site.name): DaemonProcess {
-    const daemon = new DaemonProcess(site.namespace, { name, directory: this.directory, configuration });
+  start(
+    site: Site,
+    configuration = this.configuration(site),
+    name: string = site.name,
+    args: readonly string[] = [],
+  ): DaemonProcess {
+    const daemon = new DaemonProcess(site.namespace, { name, directory: this.directory, configuration, args });
     this.#daemons.push(daemon);
     return daemon;
   }

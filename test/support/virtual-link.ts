@@ -9,6 +9,7 @@ import type {
   SessionParameters,
 } from "../../src/control/core.ts";
 import { Lcce } from "../../src/control/lcce.ts";
+import { EventQueue } from "./event-queue.ts";
 
 /** What becomes of a datagram: delivered as often as the array is long, each copy after so many milliseconds. */
 export type Fate = (datagram: Datagram) => readonly number[];
@@ -52,6 +53,10 @@ export class SeededEntropy implements Entropy {
 
   octets(length: number): Uint8Array {
     return Uint8Array.from({ length }, () => this.uint32() & 0xff);
+  }
+
+  secretOctets(length: number): Uint8Array {
+    return this.octets(length);
   }
 }
 
@@ -110,12 +115,16 @@ export class VirtualNode {
 
   /** Takes a datagram if a socket would. */
   deliver(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
-    const sockets = [...this.sockets.values()].filter(({ local }) => local.port === to.port);
-    const taken = sockets.some(
-      ({ remote }) => remote === undefined || (remote.address === from.address && remote.port === from.port),
-    );
-    if (!taken && !this.#listen.includes(to.port)) return;
+    if (!this.#listen.includes(to.port) && !this.#hasSocket(from, to)) return;
     this.receive({ type: "datagram", from, to: { address: "0.0.0.0", port: to.port }, octets });
+  }
+
+  #hasSocket(from: Endpoint, to: Endpoint): boolean {
+    for (const { local, remote } of this.sockets.values()) {
+      if (local.port !== to.port) continue;
+      if (remote === undefined || (remote.address === from.address && remote.port === from.port)) return true;
+    }
+    return false;
   }
 
   perform(effects: readonly Effect[]): void {
@@ -181,6 +190,9 @@ export class VirtualNode {
         if (!this.datapathSessions.has(effect.localSessionId)) throw new Error("raise-session without a session");
         this.raised.add(effect.localSessionId);
         return;
+      case "lower-session":
+        if (!this.raised.delete(effect.localSessionId)) throw new Error("lower-session without a raised one");
+        return;
       case "delete-session":
         this.#forget(effect.localSessionId);
         return;
@@ -225,12 +237,6 @@ export class VirtualNode {
   }
 }
 
-interface VirtualEvent {
-  readonly at: Instant;
-  readonly order: number;
-  readonly act: () => void;
-}
-
 /** Nodes on one wire, in virtual time: it jumps from event to event, nothing sleeps. */
 export class VirtualLink {
   now: Instant = 0;
@@ -238,8 +244,7 @@ export class VirtualLink {
   readonly nodes: VirtualNode[] = [];
   /** Every datagram sent, lost ones too. */
   readonly datagrams: Datagram[] = [];
-  readonly #events: VirtualEvent[] = [];
-  #order = 0;
+  readonly #events = new EventQueue();
 
   add(address: string, configuration: LcceConfiguration, seed = 1, listen: readonly number[] = [1701]): VirtualNode {
     const node = new VirtualNode(this, address, configuration, seed + this.nodes.length * 7919, listen);
@@ -248,7 +253,7 @@ export class VirtualLink {
   }
 
   later(delayMs: number, act: () => void): void {
-    this.#events.push({ at: this.now + delayMs, order: this.#order++, act });
+    this.#events.put(this.now + delayMs, act);
   }
 
   transmit(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
@@ -277,25 +282,21 @@ export class VirtualLink {
 
   /** The next event or deadline. */
   #advance(end: Instant): boolean {
-    const event = this.#nextEvent();
-    const deadlines = this.nodes.map(({ core }) => core.nextDeadline() ?? Number.POSITIVE_INFINITY);
-    const deadline = Math.min(...deadlines);
-    const at = Math.min(event?.at ?? Number.POSITIVE_INFINITY, deadline);
+    const event = this.#events.next ?? Number.POSITIVE_INFINITY;
+    let deadline = Number.POSITIVE_INFINITY;
+    let node: VirtualNode | undefined;
+    for (const candidate of this.nodes) {
+      const at = candidate.core.nextDeadline();
+      if (at === undefined || at >= deadline) continue;
+      deadline = at;
+      node = candidate;
+    }
+    const at = Math.min(event, deadline);
     if (at > end) return false;
     this.now = Math.max(this.now, at);
-    if (event !== undefined && event.at <= deadline) {
-      this.#events.splice(this.#events.indexOf(event), 1);
-      event.act();
-    } else this.nodes[deadlines.indexOf(deadline)]?.expire();
-    return true;
-  }
-
-  #nextEvent(): VirtualEvent | undefined {
-    let first: VirtualEvent | undefined;
-    for (const event of this.#events) {
-      if (first === undefined || event.at < first.at || (event.at === first.at && event.order < first.order))
-        first = event;
-    }
-    return first;
+    // Infinity is not beyond an endless end.
+    if (event <= deadline) this.#events.take()?.();
+    else node?.expire();
+    return at < Number.POSITIVE_INFINITY;
   }
 }

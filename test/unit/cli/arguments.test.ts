@@ -6,9 +6,12 @@ const anywhere = { conf: undefined, socket: undefined };
 
 describe("commands", () => {
   const ROWS: readonly (readonly [line: string, command: object])[] = [
-    ["--conf site.toml", { command: "run", conf: "site.toml" }],
-    ["--conf=site.toml", { command: "run", conf: "site.toml" }],
-    ["-c site.toml", { command: "run", conf: "site.toml" }],
+    ["--conf site.toml", { command: "run", conf: "site.toml", record: undefined }],
+    ["--conf=site.toml", { command: "run", conf: "site.toml", record: undefined }],
+    ["-c site.toml", { command: "run", conf: "site.toml", record: undefined }],
+    ["--conf a --record b", { command: "run", conf: "a", record: "b" }],
+    ["replay a", { command: "replay", file: "a", json: false }],
+    ["replay --json a", { command: "replay", file: "a", json: true }],
     ["check --conf a", { command: "check", conf: "a" }],
     ["--conf a check", { command: "check", conf: "a" }],
     ["show", { command: "show", what: undefined, name: undefined, json: false, daemon: anywhere }],
@@ -40,6 +43,8 @@ describe("commands", () => {
       "close paris/lan42 --conf a --socket /s",
       { command: "close", tunnel: "paris", session: "lan42", daemon: { conf: "a", socket: "/s" } },
     ],
+    ["reload", { command: "reload", daemon: anywhere }],
+    ["reload --conf a", { command: "reload", daemon: { conf: "a", socket: undefined } }],
     ["--help", { command: "help" }],
     ["show -h", { command: "help" }],
     ["--version", { command: "version" }],
@@ -68,12 +73,23 @@ describe("wrong usage", () => {
     ["--conf a --conf b", "--conf is given twice"],
     ["--conf a --json", "--json means nothing to run"],
     ["check --conf a --socket /s", "--socket means nothing to check"],
+    ["--record b", "a command or --conf FILE is missing"],
+    ["--conf a --record", "--record needs a file"],
+    ["--conf a --record=", "--record needs a file"],
+    ["--conf a --record b --record c", "--record is given twice"],
+    ["check --conf a --record b", "--record means nothing to check"],
+    ["show --record b", "--record means nothing to show"],
+    ["replay", "replay needs the FILE of a recording"],
+    ["replay a b", 'unexpected word "b"'],
+    ["replay a --conf b", "--conf means nothing to replay"],
     ["open paris --json", "--json means nothing to open"],
     ["open", "open needs TUNNEL or TUNNEL/SESSION"],
     ["close a b", 'unexpected word "b"'],
     ["close a/", '"a/" is neither TUNNEL nor TUNNEL/SESSION'],
     ["close /a", '"/a" is neither TUNNEL nor TUNNEL/SESSION'],
     ["close a/b/c", '"a/b/c" is neither TUNNEL nor TUNNEL/SESSION'],
+    ["reload paris", 'unexpected word "paris"'],
+    ["reload --json", "--json means nothing to reload"],
     ["show sesions paris", 'unexpected word "paris", "sesions" is no subject, did you mean "sessions"?'],
     ["show sessions a b", 'unexpected word "b"'],
   ];
@@ -84,7 +100,20 @@ describe("wrong usage", () => {
 
 test("the usage fits a terminal and names every command", () => {
   expect(USAGE.split("\n").filter((line) => line.length > 80)).toEqual([]);
-  for (const command of ["check", "show", "open", "close", "--conf", "--socket", "--json", "--help", "--version"]) {
+  for (const command of [
+    "check",
+    "show",
+    "open",
+    "close",
+    "reload",
+    "replay",
+    "--conf",
+    "--socket",
+    "--json",
+    "--record",
+    "--help",
+    "--version",
+  ]) {
     expect(USAGE).toContain(command);
   }
 });

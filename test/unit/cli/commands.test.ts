@@ -6,6 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseArguments } from "../../../src/cli/arguments.ts";
 import { check } from "../../../src/cli/check.ts";
 import { openOrClose } from "../../../src/cli/open-close.ts";
+import { reload } from "../../../src/cli/reload.ts";
+import { replay } from "../../../src/cli/replay.ts";
 import { show } from "../../../src/cli/show.ts";
 import type { Terminal } from "../../../src/cli/terminal.ts";
 import type { AdminReply, AdminRequest } from "../../../src/daemon/admin-protocol.ts";
@@ -63,6 +65,10 @@ async function command(line: string): Promise<{ code: number; out: string; err: 
       case "open":
       case "close":
         return openOrClose(parsed, terminal);
+      case "replay":
+        return replay(parsed, terminal);
+      case "reload":
+        return reload(parsed, terminal);
       case "run":
       case "help":
       case "version":
@@ -154,8 +160,41 @@ describe("open and close", () => {
   });
 });
 
+describe("reload", () => {
+  const NOTHING = { problems: [], warnings: [], applied: [], restart: [] };
+  const ROWS: readonly (readonly [name: string, result: object, code: number, out: string, err: string])[] = [
+    ["nothing new", {}, 0, "nothing has changed\n", ""],
+    ["a secret", { applied: ["tunnel.a: secret"] }, 0, "applied: tunnel.a: secret\n", ""],
+    [
+      "a secret and more",
+      { applied: ["tunnel.a: secret"], restart: ["tunnel.a.peer", "tunnel.b (new)"], warnings: ["w"] },
+      1,
+      "applied: tunnel.a: secret\n",
+      "warning: w\nneeds a restart: tunnel.a.peer\nneeds a restart: tunnel.b (new)\n",
+    ],
+    ["a broken file", { problems: ["site.toml:1: x", "site.toml:2: y"] }, 1, "", "site.toml:1: x\nsite.toml:2: y\n"],
+  ];
+  test.each(ROWS)("%s", async (_, result, code, out, err) => {
+    await startDaemon({ ok: true, result: { ...NOTHING, ...result } });
+    expect(await command("reload --socket PATH")).toEqual({ code, out, err });
+    expect(await command("--conf FILE reload")).toEqual({ code, out, err });
+    expect(asked).toEqual([{ command: "reload" }, { command: "reload" }]);
+  });
+
+  test("a broken file is told before the daemon is asked", async () => {
+    await startDaemon({ ok: true, result: NOTHING });
+    await writeFile(conf, "x = 1\n");
+    expect(await command("reload --conf FILE")).toEqual({
+      code: 1,
+      out: "",
+      err: `${conf}:1: x: unknown table or key\n`,
+    });
+    expect(asked).toEqual([]);
+  });
+});
+
 describe("without a daemon", () => {
-  test.each(["show", "open a", "close a/s"])("%s: one line and exit code 1", async (line) => {
+  test.each(["show", "open a", "close a/s", "reload"])("%s: one line and exit code 1", async (line) => {
     expect(await command(`${line} --conf FILE`)).toEqual({
       code: 1,
       out: "",
@@ -181,5 +220,63 @@ describe("without a daemon", () => {
       err: `l2tpv3-lcc: no daemon at ${socketPath}: it ended the connection without an answer\n`,
     });
     await new Promise((resolve) => server.close(resolve));
+  });
+});
+
+describe("replay", () => {
+  const HEADER = { format: 1, version: "9.9.9", recorded: "2030-01-01T00:00:00.000Z", now: 5 };
+  const SITE = { hostname: "site-a", routerId: 1, tunnels: [] };
+  const header = JSON.stringify({ ...HEADER, configuration: SITE });
+
+  test("what happens, in words and as JSON", async () => {
+    await writeFile(conf, `${header}\n{"at":1005,"input":{"type":"start"}}\n{"at":2005,"expire":true}\n`);
+    expect(await command("replay FILE")).toEqual({
+      code: 0,
+      out:
+        "site-a, tunnels: none; recorded by l2tpv3-lcc 9.9.9, 2030-01-01T00:00:00.000Z\n" +
+        "+1.000 start\n+2.000 timer\n",
+      err: "",
+    });
+    const { code, out } = await command("replay FILE --json");
+    expect(code).toBe(0);
+    expect(
+      out
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { at: 1005, input: { type: "start" }, effects: [], changes: [] },
+      { at: 2005, effects: [], changes: [] },
+    ]);
+  });
+
+  const input = '"input":{"type":"start"}';
+  test.each([
+    ["an empty file", "", "FILE: nothing is recorded in it"],
+    ["no recording", '{"tunnels":[]}\n', "FILE:1: this is no recording of l2tpv3-lcc"],
+    ["another format", '{"format":2,"version":"7.0","configuration":{}}\n', "FILE:1: the recording has format 2"],
+    ["half a header", '{"format":1,"configuration":{"tunnels":[]}}\n', "FILE:1: the header of the recording"],
+    ["a cut line", `${header}\n{"at":1,${input}}\n{"at":2,"inp`, "FILE:3: broken or cut off: this is not JSON"],
+    ["an empty line", `${header}\n\n`, "FILE:2: broken or cut off: this is not JSON"],
+    ["no instant", `${header}\n{${input}}\n`, 'FILE:2: "at" has to be a number'],
+    ["no input", `${header}\n{"at":1}\n`, 'FILE:2: there is neither an "input" nor "expire"'],
+    ["strange chance", `${header}\n{"at":1,${input},"drawn":["xyz"]}\n`, 'FILE:2: "drawn" has to be a list'],
+    [
+      "chance that is not asked for",
+      `${header}\n{"at":1,${input},"drawn":[7]}\n`,
+      "FILE:2: the replay departs from the recording here: 1 of the 1 values that the core drew are not asked for",
+    ],
+  ])("%s", async (_, text, message) => {
+    await writeFile(conf, text);
+    const { code, err } = await command("replay FILE");
+    expect(code).toBe(1);
+    expect(err).toContain(`l2tpv3-lcc: ${message.replace("FILE", conf)}`);
+    expect(err.split("\n").length).toBe(2);
+  });
+
+  test("a file that is not there", async () => {
+    const { code, err } = await command("replay /nonexistent");
+    expect(code).toBe(1);
+    expect(err).toMatch(/^l2tpv3-lcc: ENOENT: .*nonexistent'\n$/);
   });
 });

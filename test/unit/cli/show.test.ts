@@ -20,6 +20,7 @@ function sessionView(changes: Partial<SessionView> = {}): SessionView {
     l2Sublayer: "none",
     localCircuitActive: true,
     remoteCircuitActive: false,
+    remoteErrors: { hardwareOverruns: 1, bufferOverruns: 2, timeouts: 3, alignments: 4 },
     since: 200_000,
     lastError: "",
     ...changes,
@@ -106,6 +107,7 @@ describe("the report", () => {
               local_cookie_size: 8,
               remote_cookie_size: 4,
               circuit_status: { local: "up", remote: "down" },
+              remote_circuit_errors: { hardware_overruns: 1, buffer_overruns: 2, timeouts: 3, alignments: 4 },
               counters: {
                 received_packets: 1,
                 received_octets: 2,

@@ -52,25 +52,34 @@ function write(name: string, content: string | Uint8Array, mode = 0o600): void {
 
 describe("what is sent and accepted", () => {
   const ROWS: readonly (readonly [keys: string, expected: AuthenticationConfiguration])[] = [
-    ["", { secrets: [], digest: "none", hidden: false }],
-    ['digest = "none"', { secrets: [], digest: "none", hidden: false }],
-    ['digest = "md5"', { secrets: [], digest: "md5", hidden: false }],
-    ['digest = "sha1"', { secrets: [], digest: "sha1", hidden: false }],
-    ["hidden = false", { secrets: [], digest: "none", hidden: false }],
-    ['secret = ""', { secrets: [octets("")], digest: "md5", hidden: false }],
-    ['secret = "xyzzy"', { secrets: [octets("xyzzy")], digest: "md5", hidden: false }],
-    ['secret = "xyzzy"\ndigest = "sha1"', { secrets: [octets("xyzzy")], digest: "sha1", hidden: false }],
-    ['secret = "café\\n"', { secrets: [octets("café\n")], digest: "md5", hidden: false }],
-    ['secret = "xyzzy"\nhidden = true', { secrets: [octets("xyzzy")], digest: "md5", hidden: true }],
+    ["", { secrets: [], digest: "none", hidden: false, chapPassword: undefined }],
+    ['digest = "none"', { secrets: [], digest: "none", hidden: false, chapPassword: undefined }],
+    ['digest = "md5"', { secrets: [], digest: "md5", hidden: false, chapPassword: undefined }],
+    ['digest = "sha1"', { secrets: [], digest: "sha1", hidden: false, chapPassword: undefined }],
+    ["hidden = false", { secrets: [], digest: "none", hidden: false, chapPassword: undefined }],
+    ['secret = ""', { secrets: [octets("")], digest: "md5", hidden: false, chapPassword: undefined }],
+    ['secret = "xyzzy"', { secrets: [octets("xyzzy")], digest: "md5", hidden: false, chapPassword: undefined }],
+    [
+      'secret = "xyzzy"\ndigest = "sha1"',
+      { secrets: [octets("xyzzy")], digest: "sha1", hidden: false, chapPassword: undefined },
+    ],
+    ['secret = "café\\n"', { secrets: [octets("café\n")], digest: "md5", hidden: false, chapPassword: undefined }],
+    [
+      'secret = "xyzzy"\nhidden = true',
+      { secrets: [octets("xyzzy")], digest: "md5", hidden: true, chapPassword: undefined },
+    ],
     [
       'secret_previous = "plugh"\nsecret = "xyzzy"',
-      { secrets: [octets("xyzzy"), octets("plugh")], digest: "md5", hidden: false },
+      { secrets: [octets("xyzzy"), octets("plugh")], digest: "md5", hidden: false, chapPassword: undefined },
     ],
     [
       'secret_previous = "plugh"\nsecret = ""',
-      { secrets: [octets(""), octets("plugh")], digest: "md5", hidden: false },
+      { secrets: [octets(""), octets("plugh")], digest: "md5", hidden: false, chapPassword: undefined },
     ],
-    [`secret = "${"é".repeat(512)}"`, { secrets: [octets("é".repeat(512))], digest: "md5", hidden: false }],
+    [
+      `secret = "${"é".repeat(512)}"`,
+      { secrets: [octets("é".repeat(512))], digest: "md5", hidden: false, chapPassword: undefined },
+    ],
   ];
   test.each(ROWS)("%s", (keys, expected) => {
     expect(read(PEER + keys)).toEqual({ authentication: expected, warnings: [] });
@@ -119,10 +128,17 @@ describe("secret files", () => {
     });
   });
 
-  describe.each(["secret_file", "secret_previous_file"])("%s is refused", (key) => {
+  test("the file of the CHAP password is read like that of a secret", () => {
+    write("a", "xyzzy\n\n");
+    const { authentication, warnings } = read(`${PEER}chap_password_file = "a"`);
+    expect(warnings).toEqual([]);
+    expect(authentication).toEqual({ secrets: [], digest: "none", hidden: false, chapPassword: octets("xyzzy\n") });
+  });
+
+  describe.each(["secret_file", "secret_previous_file", "chap_password_file"])("%s is refused", (key) => {
     const refusal = (path: string): string => {
-      const secret = key === "secret_file" ? "" : 'secret = "now"\n';
-      const line = key === "secret_file" ? 3 : 4;
+      const secret = key === "secret_previous_file" ? 'secret = "now"\n' : "";
+      const line = key === "secret_previous_file" ? 4 : 3;
       const message = complaint(`${PEER}${secret}${key} = ${JSON.stringify(path)}`);
       const place = `site.toml:${line}: tunnel.t.${key}: `;
       expect(message.slice(0, place.length)).toBe(place);
@@ -165,7 +181,7 @@ describe("secret files", () => {
   test.each([0o640, 0o660, 0o440])("mode %o gives a warning", (mode) => {
     write("a", "xyzzy\n", mode);
     expect(read(`${PEER}secret_file = "a"`)).toEqual({
-      authentication: { secrets: [octets("xyzzy")], digest: "md5", hidden: false },
+      authentication: { secrets: [octets("xyzzy")], digest: "md5", hidden: false, chapPassword: undefined },
       warnings: [
         `site.toml:3: tunnel.t.secret_file: "a" is open to its group (mode 0${mode.toString(8)}); chmod 600 keeps it to its owner`,
       ],
@@ -175,7 +191,7 @@ describe("secret files", () => {
   test("a line end of another system gives a warning", () => {
     write("a", "xyzzy\r\n");
     expect(read(`${PEER}secret_file = "a"`)).toEqual({
-      authentication: { secrets: [octets("xyzzy\r")], digest: "md5", hidden: false },
+      authentication: { secrets: [octets("xyzzy\r")], digest: "md5", hidden: false, chapPassword: undefined },
       warnings: [
         'site.toml:3: tunnel.t.secret_file: "a" ends in a carriage return, which is taken as part of the secret',
       ],
@@ -201,6 +217,11 @@ describe("what does not go together", () => {
       'secret = "a"\nsecret_previous = ""',
       "4: tunnel.t.secret_previous: the empty secret would let everybody in: leave the key out",
     ],
+    [
+      'chap_password = "a"\nchap_password_file = "b"',
+      `4: tunnel.t.chap_password_file: chap_password and chap_password_file exclude each other, ${OTHER}`,
+    ],
+    ['chap_password = ""', "3: tunnel.t.chap_password: the empty password would prove nothing: leave the key out"],
     // One mistake, one message: nothing is said of what depends on it.
     [
       'secret = 5\nhidden = true\nsecret_previous = "a"',
@@ -219,7 +240,7 @@ describe("what does not go together", () => {
     write("a", "xyzzy\n");
     for (const key of ['secret_previous = "xyzzy"', 'secret_previous_file = "a"']) {
       expect(read(`${PEER}secret = "xyzzy"\n${key}`)).toEqual({
-        authentication: { secrets: [octets("xyzzy")], digest: "md5", hidden: false },
+        authentication: { secrets: [octets("xyzzy")], digest: "md5", hidden: false, chapPassword: undefined },
         warnings: [`site.toml:4: tunnel.t.${key.split(" ")[0]}: the same as the secret itself: it does nothing`],
       });
     }
@@ -227,7 +248,7 @@ describe("what does not go together", () => {
 
   test("hiding with the empty secret gives a warning", () => {
     expect(read(`${PEER}secret = ""\nhidden = true`)).toEqual({
-      authentication: { secrets: [octets("")], digest: "md5", hidden: true },
+      authentication: { secrets: [octets("")], digest: "md5", hidden: true, chapPassword: undefined },
       warnings: ["site.toml:4: tunnel.t.hidden: with the empty secret anybody can read what is hidden"],
     });
   });
@@ -243,6 +264,8 @@ describe("one wrong value", () => {
     ['secret = { a = "b" }', `secret: found a table, ${SECRET}`],
     [`secret = "${"é".repeat(513)}"`, `secret: found a string, ${SECRET}`],
     ["secret_previous = 5", `secret_previous: found a number, ${SECRET}`],
+    ["chap_password = 5", `chap_password: found a number, ${SECRET}`],
+    ["chap_password_file = 5", `chap_password_file: found a number, ${PATH}`],
     ["secret_file = 5", `secret_file: found a number, ${PATH}`],
     ['secret_file = ""', `secret_file: found an empty string, ${PATH}`],
     ['secret_file = "a\\u0000"', `secret_file: found a string, ${PATH}`],
@@ -266,7 +289,12 @@ describe("templates", () => {
       octets("before"),
     ]);
     expect(read(`${template}${PEER}template = "x"\nsecret = "own"`)).toEqual({
-      authentication: { secrets: [octets("own"), octets("before")], digest: "sha1", hidden: true },
+      authentication: {
+        secrets: [octets("own"), octets("before")],
+        digest: "sha1",
+        hidden: true,
+        chapPassword: undefined,
+      },
       warnings: [],
     });
   });

@@ -162,7 +162,40 @@ describe("one wrong value", () => {
       'remote_end_id: found "abc", allowed with end_id_format = "hex": pairs of hexadecimal digits in a string ("00c0ffee", "00:c0:ff:ee")',
     ],
     ['sequencing = "all"', `sequencing: ${LATER}`],
-    ['circuit = "eth1"', `circuit: ${LATER}`],
+    ['circuit = "eth 1"', `circuit: found "eth 1", ${INTERFACE}`],
+    ["circuit = ['eth1']", `circuit: found a list, ${INTERFACE}`],
+    ["circuit = true", `circuit: found true, ${INTERFACE}`],
+    ['circut = "eth1"', 'circut: unknown key, did you mean "circuit"?'],
+    [
+      'call_type = "outgoin"',
+      'call_type: found "outgoin", allowed: "incoming" or "outgoing", did you mean "outgoing"?',
+    ],
+    ["call_type = 1", 'call_type: found 1, allowed: "incoming" or "outgoing"'],
+    ["local_end_id = 42", 'local_end_id: found 42, allowed: a string ("42"), or set end_id_format = "u32"'],
+    [
+      "local_end_id = ''",
+      'local_end_id: found "", allowed: a string, or with end_id_format = "u32" an integer from 0 to 4294967295',
+    ],
+    [`local_end_id = "${"é".repeat(509)}"`, "local_end_id: found 1018 octets, allowed: 1 to 1017"],
+    [
+      "attachment_group = -1",
+      'attachment_group: found -1, allowed: a string, or with end_id_format = "u32" an integer from 0 to 4294967295',
+    ],
+    ["attachment_group = 7", 'attachment_group: found 7, allowed: a string ("7"), or set end_id_format = "u32"'],
+    [`attachment_group = "${"x".repeat(1018)}"`, "attachment_group: found 1018 octets, allowed: 1 to 1017"],
+    [
+      'attachment_group = "blue"\nremote_end_id = "00"\nend_id_format = "hex"',
+      'attachment_group: found "blue", allowed with end_id_format = "hex": pairs of hexadecimal digits in a string ("00c0ffee", "00:c0:ff:ee")',
+    ],
+    [
+      'circuit = "l2-t-s"',
+      'circuit: found "l2-t-s", which is this session\'s own interface, allowed: an interface that this daemon does not make, such as "eth1"',
+    ],
+    [
+      'bridge = "x"\ninterface = "x"',
+      'bridge: found "x", which is this session\'s own interface, allowed: a bridge that exists',
+    ],
+    ['interface = "lo"', 'interface: interface "lo" is the loopback device of every machine'],
     ["cooky_size = 4", 'cooky_size: unknown key, did you mean "cookie_size"?'],
     ['hello_interval = "1s"', "hello_interval: unknown key here: hello_interval belongs into [tunnel.NAME]"],
   ];
@@ -268,6 +301,26 @@ describe("contradictions", () => {
       `${SESSION}[tunnel.t.session.r]\nremote_end_id = "s"`,
       'site.toml:5: tunnel.t.session.r.remote_end_id: session "s" of this tunnel has the same remote_end_id',
     ],
+    [
+      `${SESSION}local_end_id = "42"\n[tunnel.t.session.r]\nlocal_end_id = "42"`,
+      'site.toml:6: tunnel.t.session.r.local_end_id: session "s" of this tunnel has the same local_end_id',
+    ],
+    [
+      `${SESSION}remote_end_id = "42"\n[tunnel.t.session.r]\nlocal_end_id = "42"`,
+      'site.toml:6: tunnel.t.session.r.local_end_id: session "s" of this tunnel has the same remote_end_id, which is its local_end_id too',
+    ],
+    [
+      `${SESSION}local_end_id = "r"\n[tunnel.t.session.r]`,
+      'site.toml:5: tunnel.t.session.r: session "s" of this tunnel has the same local_end_id',
+    ],
+    [
+      `[template.x]\nattachment_group = "g"\n${PEER}template = "x"\n[tunnel.t.session.s]\nremote_end_id = "1"\n[tunnel.t.session.r]\nremote_end_id = "1"`,
+      'site.toml:9: tunnel.t.session.r.remote_end_id: session "s" of this tunnel has the same remote_end_id in the same attachment_group',
+    ],
+    [
+      `${SESSION}circuit = "l2-u-s"\n${tunnel("u", 'peer = "192.0.2.3"')}[tunnel.u.session.s]`,
+      'site.toml:4: tunnel.t.session.s.circuit: found "l2-u-s", which is the interface of session u/s, allowed: an interface that this daemon does not make, such as "eth1"',
+    ],
   ];
   test.each(ROWS)("%j", (toml, message) => {
     expect(complaint(toml)).toBe(message);
@@ -287,6 +340,18 @@ describe("contradictions", () => {
       `[lcce]\nlisten = ["udp:192.0.2.1:1701", "udp:192.0.2.9:1701"]\n${tunnel("a", 'peer = "192.0.2.2"\nlocal = "192.0.2.1"')}${tunnel("b", 'peer = "192.0.2.2"\nlocal = "192.0.2.9"')}`,
     ],
     ["both, with nothing to listen on", `[lcce]\nlisten = []\n${PEER}`],
+    [
+      "the same remote_end_id with two local ones",
+      `${SESSION}remote_end_id = "1"\nlocal_end_id = "2"\n[tunnel.t.session.r]\nremote_end_id = "1"\nlocal_end_id = "3"`,
+    ],
+    [
+      "the same end id in two groups, one of them the default",
+      `${SESSION}remote_end_id = "1"\n[tunnel.t.session.r]\nremote_end_id = "1"\nattachment_group = "g"`,
+    ],
+    [
+      "one circuit for two sessions, and a circuit in a bridge",
+      `${SESSION}circuit = "eth1"\nbridge = "br0"\n[tunnel.t.session.r]\ncircuit = "eth1"`,
+    ],
     ["the same end id in two tunnels", `${SESSION}\n${tunnel("u", 'peer = "192.0.2.3"')}[tunnel.u.session.s]`],
   ] as const;
   test.each(FINE)("%s is none", (_, toml) => {

@@ -13,7 +13,7 @@ const SECRET = "xyzzy-4711-plugh";
 const NUMBER = "4711471147";
 
 const PEER = `[tunnel.t]\npeer = "192.0.2.2"\n`;
-const KEYS = ["secret", "secret_previous"] as const;
+const KEYS = ["secret", "secret_previous", "chap_password"] as const;
 
 let directory: string;
 
@@ -28,7 +28,7 @@ afterAll(() => {
 /** Everything that this file makes the program say or throw, properties, causes and all. */
 function said(toml: string): string {
   const path = join(directory, "site.toml");
-  writeFileSync(path, toml);
+  writeFileSync(path, toml, { mode: 0o600 });
   let output = "";
   const collect = (text: string): void => {
     output += text;

@@ -46,7 +46,7 @@ describe("defaults", () => {
           local: "auto",
           localPort: 1701,
           encapsulation: "udp",
-          authentication: { secrets: [], digest: "none", hidden: false },
+          authentication: { secrets: [], digest: "none", hidden: false, chapPassword: undefined },
           helloIntervalMs: 60_000,
           retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },
           receiveWindow: 16,
@@ -117,9 +117,13 @@ receive_window = 65535
 reconnect = { min = "500ms", max = "1.5h" }
 [tunnel.paris.session.lan42]
 remote_end_id = 42
+local_end_id = "43"
+attachment_group = 4294967295
 end_id_format = "u32"
 pseudowire = "ethernet"
 call = "responder"
+call_type = "outgoing"
+circuit = "eth1.42"
 interface = "fifteen-letters"
 cookie_size = 0
 l2_sublayer = "default"
@@ -135,7 +139,12 @@ bridge = "br0"`);
     local: "192.0.2.1",
     localPort: 0,
     encapsulation: "udp",
-    authentication: { secrets: [octets("now"), octets("before")], digest: "sha1", hidden: true },
+    authentication: {
+      secrets: [octets("now"), octets("before")],
+      digest: "sha1",
+      hidden: true,
+      chapPassword: undefined,
+    },
     helloIntervalMs: 0,
     retransmit: { initialMs: 200, maxMs: 8_000, retries: 0, sccrqRetries: 2 },
     receiveWindow: 65_535,
@@ -144,8 +153,12 @@ bridge = "br0"`);
       {
         name: "lan42",
         remoteEndId: Uint8Array.of(0, 0, 0, 42),
+        localEndId: Uint8Array.of(0, 0, 0, 43),
+        attachmentGroup: Uint8Array.of(255, 255, 255, 255),
         pseudowire: "ethernet",
         call: "responder",
+        callType: "outgoing",
+        circuit: "eth1.42",
         interfaceName: "fifteen-letters",
         cookieSize: 0,
         l2Sublayer: "default",
@@ -169,6 +182,35 @@ describe("remote_end_id", () => {
   ];
   test.each(ROWS)("%s", (keys, expected) => {
     expect(only(`[tunnel.a]\npeer = "b"\n[tunnel.a.session.7]\n${keys}`).session.remoteEndId).toEqual(expected);
+  });
+});
+
+describe("local_end_id and attachment_group", () => {
+  test("are octets as remote_end_id is; a template may give the group", () => {
+    const { session } = only(`[template.t]
+attachment_group = "blue"
+[tunnel.a]
+peer = "b"
+template = "t"
+[tunnel.a.session.s]
+local_end_id = "here"
+remote_end_id = "there"`);
+    expect(session).toMatchObject({
+      attachmentGroup: octets("blue"),
+      localEndId: octets("here"),
+      remoteEndId: octets("there"),
+    });
+    const hex = only(`[tunnel.a]\npeer = "b"\n[tunnel.a.session.s]
+end_id_format = "hex"\nremote_end_id = "01"\nlocal_end_id = "02:03"\nattachment_group = "FF"`).session;
+    expect(hex.localEndId).toEqual(Uint8Array.of(2, 3));
+    expect(hex.attachmentGroup).toEqual(Uint8Array.of(255));
+  });
+
+  test("1017 octets fit", () => {
+    const long = "x".repeat(1017);
+    const { session } = only(`[tunnel.a]\npeer = "b"\n[tunnel.a.session.s]
+local_end_id = "${long}"\nattachment_group = "${long}"`);
+    expect([session.localEndId?.length, session.attachmentGroup.length]).toEqual([1017, 1017]);
   });
 });
 
@@ -250,8 +292,12 @@ test("conf/site.toml is good, gives no warning and says what its comments say", 
     {
       name: "lan42",
       remoteEndId: octets("42"),
+      localEndId: undefined,
+      attachmentGroup: octets(""),
       pseudowire: "ethernet",
       call: undefined,
+      callType: "incoming",
+      circuit: undefined,
       interfaceName: "l2-paris42",
       cookieSize: 8,
       l2Sublayer: "none",
@@ -271,8 +317,15 @@ test("every line that conf/site.toml comments out is good too, and a default whe
   const [shown] = read(text).tunnels;
   // What is optional and has no default.
   expect(tunnel).toMatchObject({ peerHostname: "site-b", peerRouterId: 0xc6336402 });
-  expect(tunnel?.sessions[0]).toMatchObject({ bridge: "br0", call: "both" });
-  expect(tunnel?.authentication).toMatchObject({ digest: "md5", hidden: false });
+  expect(tunnel?.sessions[0]).toMatchObject({
+    bridge: "br0",
+    call: "both",
+    callType: "incoming",
+    circuit: "eth1",
+    localEndId: octets("42"),
+    attachmentGroup: octets("blue"),
+  });
+  expect(tunnel?.authentication).toMatchObject({ digest: "md5", hidden: false, chapPassword: octets("another") });
   expect(tunnel?.authentication.secrets).toHaveLength(2);
   const optional = { peerHostname: undefined, peerRouterId: undefined, authentication: shown?.authentication };
   expect({ ...tunnel, ...optional, sessions: [] }).toEqual({ ...shown, sessions: [] });

@@ -4,7 +4,8 @@ import { backOffMs, withJitter } from "../../../src/control/turn.ts";
 import { SeededEntropy } from "../../support/virtual-link.ts";
 
 const DEFAULTS = { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 };
-const chance = (uint32: number) => ({ uint32: () => uint32, octets: (length: number) => new Uint8Array(length) });
+const octets = (length: number) => new Uint8Array(length);
+const chance = (uint32: number) => ({ uint32: () => uint32, octets, secretOctets: octets });
 const NONE = chance(0);
 const MOST = chance(0xffffffff);
 

@@ -4,7 +4,8 @@ import { SeededEntropy } from "../../support/virtual-link.ts";
 
 /** Draws these numbers, one after the other. */
 function entropyOf(...numbers: number[]) {
-  return { uint32: () => numbers.shift() ?? Number.NaN, octets: (length: number) => new Uint8Array(length) };
+  const octets = (length: number) => new Uint8Array(length);
+  return { uint32: () => numbers.shift() ?? Number.NaN, octets, secretOctets: octets };
 }
 
 describe("registry of ids", () => {

@@ -126,7 +126,7 @@ describe("requests and replies", () => {
       fc
         .record(
           {
-            command: fc.constantFrom("show", "open", "close", "x"),
+            command: fc.constantFrom("show", "open", "close", "reload", "x"),
             what: fc.constantFrom("tunnels", "x"),
             name: fc.string(),
             tunnel: fc.oneof(fc.string(), fc.integer()),

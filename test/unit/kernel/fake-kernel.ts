@@ -19,6 +19,12 @@ export function session(localSessionId: number, more: Partial<SessionRequest> = 
   };
 }
 
+/** IPv6 addresses go when the device does, IPv4 stays (net.ipv6.conf.*.keep_addr_on_down is 0). */
+function apply(device: Device, change: object): void {
+  Object.assign(device, change);
+  if ("up" in change && change.up === false) device.addresses = device.addresses.filter((each) => !each.includes(":"));
+}
+
 type Device = { -readonly [K in keyof Link]: Link[K] } & { addresses: string[] };
 
 /** The kernel as far as tunnels, sessions and devices go, with the error numbers that Linux 6.1 gives. */
@@ -75,7 +81,7 @@ export class FakeKernel implements KernelCalls {
       const { command, name, ...change } = call;
       if (command === "RTM_SETLINK") this.log.push(`SETLINK ${name} ${Object.entries(change).flat().join(" ")}`);
       if (device === undefined) return { errno: "ENODEV", extendedAck: "", link: undefined };
-      Object.assign(device, change);
+      apply(device, change);
       return { errno: "", extendedAck: "", link: command === "RTM_GETLINK" ? device : undefined };
     });
   }
@@ -83,6 +89,7 @@ export class FakeKernel implements KernelCalls {
   #addAddress(index: number, address: string): LinkAnswer {
     const device = [...this.devices.values()].find((each) => each.index === index);
     this.log.push(`NEWADDR ${device?.name} ${address}`);
+    if (device?.addresses.includes(address)) return { errno: "EEXIST", extendedAck: "", link: undefined };
     device?.addresses.push(address);
     return { errno: device === undefined ? "ENODEV" : "", extendedAck: "", link: undefined };
   }

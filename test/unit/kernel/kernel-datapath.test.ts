@@ -71,6 +71,9 @@ test("a tunnel, a session, its counters, and the end", async () => {
   await datapath.createSession(session(1));
   await datapath.raiseSession(1);
   expect(kernel.devices.get("l2-1")?.up).toBe(true);
+  await datapath.lowerSession(1);
+  expect(kernel.devices.get("l2-1")?.up).toBe(false);
+  await expect(datapath.lowerSession(2)).rejects.toMatchObject({ name: "KernelError", errno: "ENODEV" });
   expect((await datapath.counters()).map((counters) => counters.localSessionId)).toEqual([1]);
   expect(await datapath.counters(8)).toEqual([]);
   await datapath.deleteSession(1);
@@ -80,6 +83,7 @@ test("a tunnel, a session, its counters, and the end", async () => {
     "TUNNEL_CREATE 7",
     "SESSION_CREATE 1",
     "SETLINK l2-1 up true",
+    "SETLINK l2-1 up false",
     "SESSION_GET 1",
     "SESSION_DELETE 1",
     "TUNNEL_DELETE 7",

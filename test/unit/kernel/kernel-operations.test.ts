@@ -5,8 +5,8 @@ import {
   createTunnel,
   deleteSession,
   deleteTunnel,
-  raiseDevices,
   readCounters,
+  switchDevices,
 } from "../../../src/kernel/kernel-operations.ts";
 import { FakeKernel, session } from "./fake-kernel.ts";
 
@@ -67,7 +67,8 @@ test("MTU, bridge and addresses are set on the device while it is down; then it 
     "NEWADDR l2-1 2001:db8::1/64",
   ]);
   expect(kernel.devices.get("l2-1")?.up).toBe(false);
-  expect(raiseDevices(kernel, [{ localSessionId: 1, interfaceName: "l2-1" }])).toEqual([undefined]);
+  const raising = { localSessionId: 1, interfaceName: "l2-1", up: true, addresses: [] };
+  expect(switchDevices(kernel, [raising])).toEqual([undefined]);
   expect(kernel.devices.get("l2-1")?.up).toBe(true);
 });
 
@@ -174,13 +175,54 @@ test("deleting what is not there is no error, other refusals are", () => {
 
 test("raising a session that was not made fails without a call, its neighbours are raised", () => {
   createSessions(kernel, [session(1), session(3)]);
-  const outcomes = raiseDevices(kernel, [
-    { localSessionId: 1, interfaceName: "l2-1" },
-    { localSessionId: 2, interfaceName: undefined },
-    { localSessionId: 3, interfaceName: "l2-3" },
+  const raising = { up: true, addresses: [] };
+  const outcomes = switchDevices(kernel, [
+    { localSessionId: 1, interfaceName: "l2-1", ...raising },
+    { localSessionId: 2, interfaceName: undefined, ...raising },
+    { localSessionId: 3, interfaceName: "l2-3", ...raising },
+    { localSessionId: 4, interfaceName: undefined, up: false, addresses: [] },
   ]);
-  expect(outcomes.map((outcome) => outcome?.errno)).toEqual([undefined, "ENODEV", undefined]);
+  expect(outcomes.map((outcome) => outcome?.errno)).toEqual([undefined, "ENODEV", undefined, "ENODEV"]);
+  expect(outcomes[1]?.message).toMatch(/^cannot set session 2 up: /);
+  expect(outcomes[3]?.message).toMatch(/^cannot set session 4 down: /);
   expect(kernel.devices.get("l2-3")?.up).toBe(true);
+});
+
+test("addresses that are put back go before the device is set up; those that are still there are no error", () => {
+  createSessions(kernel, [session(1, { addresses: ["10.0.0.1/30", "2001:db8::1/64"] }), session(2)]);
+  const one = { localSessionId: 1, interfaceName: "l2-1" };
+  const two = { localSessionId: 2, interfaceName: "l2-2", up: true, addresses: [] };
+  switchDevices(kernel, [{ ...one, up: true, addresses: [] }]);
+  expect(switchDevices(kernel, [{ ...one, up: false, addresses: [] }])).toEqual([undefined]);
+  expect(kernel.devices.get("l2-1")).toMatchObject({ up: false, addresses: ["10.0.0.1/30"] });
+  kernel.log.length = 0;
+  const back = { ...one, up: true, addresses: ["10.0.0.1/30", "2001:db8::1/64"] };
+  expect(switchDevices(kernel, [back, two])).toEqual([undefined, undefined]);
+  expect(kernel.log).toEqual([
+    "NEWADDR l2-1 10.0.0.1/30",
+    "NEWADDR l2-1 2001:db8::1/64",
+    "SETLINK l2-1 up true",
+    "SETLINK l2-2 up true",
+  ]);
+  expect(kernel.devices.get("l2-1")?.addresses).toEqual(["10.0.0.1/30", "2001:db8::1/64"]);
+});
+
+test("an address that cannot be put back is a refusal that names it, and is the session's own", () => {
+  createSessions(kernel, [session(1), session(2)]);
+  kernel.broken.set("RTM_NEWADDR", "EACCES");
+  const outcomes = switchDevices(kernel, [
+    { localSessionId: 1, interfaceName: "l2-1", up: true, addresses: ["2001:db8::1/64"] },
+    { localSessionId: 2, interfaceName: "l2-2", up: true, addresses: [] },
+  ]);
+  expect(outcomes.map((outcome) => outcome?.errno)).toEqual(["EACCES", undefined]);
+  expect(outcomes[0]?.message).toContain("cannot give interface l2-1 the address 2001:db8::1/64");
+});
+
+test("a device that cannot be set down is a refusal that says so", () => {
+  createSessions(kernel, [session(1)]);
+  kernel.broken.set("RTM_SETLINK", "ENODEV");
+  const [outcome] = switchDevices(kernel, [{ localSessionId: 1, interfaceName: "l2-1", up: false, addresses: [] }]);
+  expect(outcome?.message).toMatch(/^cannot set interface l2-1 down: there is no interface l2-1 \(any more\)/);
 });
 
 test("counters leave out what the kernel does not have", () => {

@@ -13,6 +13,7 @@ const CALLS: readonly (readonly [LinkCall, number, string])[] = [
   [{ command: "RTM_SETLINK", name: "l2-1", master: 6 }, 19, `${"00".repeat(16)} ${NAME} 0800 0a00 06000000`],
   // ifi_flags and ifi_change: IFF_UP.
   [{ command: "RTM_SETLINK", name: "l2-1", up: true }, 19, `00000000 00000000 01000000 01000000 ${NAME}`],
+  [{ command: "RTM_SETLINK", name: "l2-1", up: false }, 19, `00000000 00000000 00000000 01000000 ${NAME}`],
   [{ command: "RTM_GETLINK", name: "l2-1" }, 18, `${"00".repeat(16)} ${NAME} 0800 1d00 08000000`],
   // Family, prefix length, flags, scope, index; IFA_LOCAL and IFA_ADDRESS.
   [

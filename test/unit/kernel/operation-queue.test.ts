@@ -41,6 +41,7 @@ const create = (id: number, more: Partial<SessionRequest> = {}): Operation => ({
 });
 const remove = (localSessionId: number): Operation => ({ type: "delete-session", localSessionId });
 const raise = (localSessionId: number): Operation => ({ type: "raise-session", localSessionId });
+const lower = (localSessionId: number): Operation => ({ type: "lower-session", localSessionId });
 const removeTunnel = (localControlConnectionId: number): Operation => ({
   type: "delete-tunnel",
   localControlConnectionId,
@@ -206,6 +207,92 @@ test("what waits is raised, cancelled or deleted in the order of the calls", () 
   settle();
   expect([first, up].map(outcomeOf)).toEqual(["done", "done"]);
   expect(kernel.devices.get("l2-1")?.up).toBe(true);
+});
+
+test("raised and lowered in the order of the calls, in one batch and in several", () => {
+  const ADDRESSES = ["10.0.0.1/30", "2001:db8::1/64"];
+  ask(create(1, { addresses: ADDRESSES }), create(2), raise(1), raise(2));
+  settle();
+  kernel.log.length = 0;
+  kernel.batches.length = 0;
+  const asked = ask(lower(1), lower(2), raise(1), lower(1), lower(1), raise(1), raise(1), raise(2), lower(2));
+  settle();
+  expect(asked.map(outcomeOf)).toEqual(asked.map(() => "done"));
+  const [back, up, down] = [ADDRESSES.map((each) => `NEWADDR l2-1 ${each}`), "up true", "up false"];
+  expect(kernel.log).toEqual([
+    `SETLINK l2-1 ${down}`,
+    `SETLINK l2-2 ${down}`,
+    ...back,
+    `SETLINK l2-1 ${up}`,
+    `SETLINK l2-1 ${down}`,
+    `SETLINK l2-1 ${down}`,
+    ...back,
+    `SETLINK l2-1 ${up}`,
+    `SETLINK l2-1 ${up}`,
+    `SETLINK l2-2 ${up}`,
+    `SETLINK l2-2 ${down}`,
+  ]);
+  expect(kernel.devices.get("l2-1")).toMatchObject({ up: true, addresses: ADDRESSES });
+  expect(kernel.devices.get("l2-2")).toMatchObject({ up: false });
+  // One look-up, and one batch of settings.
+  expect(kernel.batches).toEqual([1, 13]);
+  ask(lower(1));
+  settle();
+  expect(kernel.devices.get("l2-1")).toMatchObject({ up: false, addresses: ["10.0.0.1/30"] });
+  ask(raise(1));
+  settle();
+  expect(kernel.devices.get("l2-1")).toMatchObject({ up: true, addresses: ADDRESSES });
+});
+
+test("what was lowered, deleted and made again is a new session: nothing is put back on it", () => {
+  const [made, up, down, gone, again, raised] = ask(
+    create(1, { addresses: ["10.0.0.1/30"] }),
+    raise(1),
+    lower(1),
+    remove(1),
+    create(1),
+    raise(1),
+  );
+  settle();
+  expect([made, up, down, gone, again, raised].map(outcomeOf)).toEqual(Array(6).fill("done"));
+  expect(kernel.devices.get("l2-1")).toMatchObject({ up: true, addresses: [] });
+});
+
+test("lowering what is not there, or is being deleted, is refused and touches nothing", () => {
+  ask(create(1));
+  settle();
+  kernel.log.length = 0;
+  const asked = ask(lower(5), remove(1), lower(1), raise(1));
+  queue.step();
+  settle();
+  expect(asked.map(outcomeOf)).toEqual(["ENODEV", "done", "ENODEV", "ENODEV"]);
+  expect(kernel.log).toEqual(["SESSION_DELETE 1"]);
+});
+
+test("what waits to be made is raised and lowered in order when it is, or refused with it", () => {
+  kernel.slow = true;
+  ask(create(1), create(2));
+  settle();
+  const asked = ask(
+    removeTunnel(7),
+    tunnel(8),
+    create(1, on(8)),
+    raise(1),
+    lower(1),
+    create(2, on(8)),
+    lower(2),
+    raise(2),
+  );
+  settle(kernel.clock + 100);
+  expect(asked.slice(2).map(outcomeOf)).toEqual(Array(6).fill("open"));
+  kernel.finishLeaving();
+  settle();
+  expect(asked.map(outcomeOf)).toEqual(Array(8).fill("done"));
+  expect([kernel.devices.get("l2-1")?.up, kernel.devices.get("l2-2")?.up]).toEqual([false, true]);
+  kernel.slow = true;
+  const given = ask(removeTunnel(8), tunnel(9), create(3, on(9, "l2-1")), raise(3), lower(3), remove(3));
+  settle();
+  expect(given.slice(2).map(outcomeOf)).toEqual(["ECANCELED", "ECANCELED", "ECANCELED", "done"]);
 });
 
 test("a tunnel that is deleted takes its waiting sessions along", () => {

@@ -124,7 +124,9 @@ async function trafficFlows(datapath) {
   const localCookie = Uint8Array.from([1, 2, 3, 4]);
   const remoteCookie = Uint8Array.from([8, 7, 6, 5, 4, 3, 2, 1]);
   await datapath.createTunnel(tunnel(6, fd));
-  await datapath.createSession(session(6, 60, { localCookie, remoteCookie, addresses: ["10.8.0.1/24"] }));
+  await datapath.createSession(
+    session(6, 60, { localCookie, remoteCookie, addresses: ["10.8.0.1/24", "2001:db8:8::1/64"] }),
+  );
   const peer = (...words) => ip("-netns", "peer", ...words);
   const addresses = ["local", REMOTE, "remote", LOCAL, "udp_sport", String(port), "udp_dport", String(port)];
   peer("l2tp", "add", "tunnel", "tunnel_id", "1000006", "peer_tunnel_id", "6", "encap", "udp", ...addresses);
@@ -137,10 +139,44 @@ async function trafficFlows(datapath) {
   check("nothing flows while the device is down", throws(ping));
   await datapath.raiseSession(60);
   check("frames flow both ways once it is up", /3 packets received/.test(attempt(ping)));
+  await lowered(datapath, ping);
   const [counters] = await datapath.counters(6);
   check("counters move", counters.receivedPackets >= 3 && counters.sentOctets >= 300, JSON.stringify(counters));
   await datapath.deleteTunnel(6);
   libc.close(fd);
+}
+
+const globalAddresses = (name) =>
+  json("addr", "show", "dev", name)[0]
+    .addr_info.filter(({ scope }) => scope === "global")
+    .map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+
+/** Session 60 of tunnel 6, which is up: RFC 3931 5.4.5, the peer's circuit is not active for a while. */
+async function lowered(datapath, ping) {
+  await datapath.lowerSession(60);
+  equal("lowered: the device is down", json("link", "show", "dev", "l2-60")[0].flags.includes("UP"), false);
+  equal("lowered: the kernel has dropped what it drops", globalAddresses("l2-60"), ["10.8.0.1/24"]);
+  check("lowered: nothing flows", throws(ping));
+  const transmitted = () => json("-stats", "link", "show", "dev", "l2-60")[0].stats64;
+  const before = transmitted();
+  // What the other end sends all the same gets as far as the device and no further.
+  attempt(() => ip("netns", "exec", "peer", "ping", "-c", "2", "-W", "1", "10.8.0.1"));
+  equal("lowered: nothing is answered", transmitted().tx.packets, before.tx.packets);
+  await datapath.raiseSession(60);
+  equal("raised again: it has its addresses", globalAddresses("l2-60"), ["10.8.0.1/24", "2001:db8:8::1/64"]);
+  check(
+    "raised again: the route of its IPv6 address is back",
+    ip("-6", "route", "show", "dev", "l2-60").includes("2001:db8:8::/64"),
+  );
+  check("raised again: frames flow both ways", /3 packets received/.test(attempt(ping)));
+  const asked = ["lower", "raise", "lower", "lower", "raise"].map((each) => datapath[`${each}Session`](60));
+  await Promise.all(asked);
+  equal("lowered and raised at once: it is up", json("link", "show", "dev", "l2-60")[0].flags.includes("UP"), true);
+  equal("lowered and raised at once: with its addresses", globalAddresses("l2-60"), [
+    "10.8.0.1/24",
+    "2001:db8:8::1/64",
+  ]);
+  await refused("a session that is not there is lowered", datapath.lowerSession(61), "ENODEV", /session 61 down/);
 }
 
 function attempt(action) {

@@ -1,0 +1,19 @@
+import { isAddress } from "./endpoint.ts";
+import { ERROR, type Result } from "./result-codes.ts";
+
+const IPV6_IN_BRACKETS = /^\[([0-9A-Fa-f:.]+)\]$/;
+
+/**
+ * The LCCEs that a StopCCN or CDN with error 9, "try another, as directed", names: IPv4 addresses in dotted notation,
+ * IPv6 addresses without their brackets, in the peer's order (RFC 3931 5.4.2). Whatever else stands there is left out;
+ * none for any other result.
+ */
+export function alternativesOf(result: Result | undefined): readonly string[] {
+  if (result?.error !== ERROR.tryAnotherDirected) return [];
+  return (result.message ?? "").split(",").flatMap((part) => {
+    const word = part.trim();
+    const inBrackets = IPV6_IN_BRACKETS.exec(word)?.[1];
+    if (inBrackets !== undefined) return [inBrackets];
+    return isAddress(word) ? [word] : [];
+  });
+}

@@ -1,0 +1,17 @@
+import type { AuthenticationConfiguration } from "./configuration.ts";
+import type { ControlConnection } from "./control-connection.ts";
+import type { Turn } from "./turn.ts";
+
+/** Gives a tunnel's connections another authentication (RFC 3931 5.4.1 has two secrets for that), and tells what came of it. */
+export function changeAuthentication(
+  tunnel: string,
+  connections: readonly ControlConnection[],
+  authentication: AuthenticationConfiguration,
+  turn: Turn,
+): void {
+  const kept = connections.filter((connection) => !connection.changeAuthentication(authentication, turn));
+  const end = kept.some(({ established }) => established)
+    ? "; the established control connection keeps the old one"
+    : "";
+  turn.log("info", "authentication-changed", `the authentication was changed${end}`, { tunnel });
+}

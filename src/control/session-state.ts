@@ -1,0 +1,87 @@
+import type { CallMessage, CallRole } from "../fsm/call.ts";
+import type { L2Sublayer } from "./admission.ts";
+import type { SessionConfiguration } from "./configuration.ts";
+import type { CircuitCondition, CircuitErrorCounts, Instant } from "./core.ts";
+
+export const NO_OCTETS = new Uint8Array(0);
+export const NO_ERRORS: CircuitErrorCounts = { hardwareOverruns: 0, bufferOverruns: 0, timeouts: 0, alignments: 0 };
+
+/** The attachment circuit of this end, and what the peer has been told of it. */
+export interface CircuitState {
+  condition: CircuitCondition;
+  /** Circuit Status as the peer was told it last in this call. */
+  advertised: number;
+  /** When the last SLI was sent; `undefined`: none in this call. */
+  advertisedAt: Instant | undefined;
+  /** Errors as the machine counts them, and as they stood when the call began. */
+  errors: CircuitErrorCounts;
+  errorsAtBegin: CircuitErrorCounts;
+  /** The errors that the last WEN of this call told, and when; `undefined`: none was sent. */
+  warned: { readonly errors: CircuitErrorCounts; readonly at: Instant } | undefined;
+}
+
+/** Plain data: everything that makes a session what it is. */
+export interface SessionState {
+  readonly name: string;
+  role: CallRole;
+  /** The RFC's state name (RFC 3931 7.3, 7.4). */
+  state: string;
+  /** Local id of its control connection; 0 while it has none. */
+  localControlConnectionId: number;
+  /** 0 while there is no call. */
+  localSessionId: number;
+  remoteSessionId: number;
+  localCookie: Uint8Array;
+  remoteCookie: Uint8Array;
+  l2Sublayer: L2Sublayer;
+  tieBreaker: Uint8Array | undefined;
+  /** The peer's message that waits for the datapath's word: only then is it known to be acceptable. */
+  held: CallMessage | undefined;
+  /** asked: it has not answered yet. ready: it has made the session, or has lost it and waits to be told to delete it. */
+  datapath: "none" | "asked" | "ready";
+  /** The datapath was told to let frames flow. */
+  forwarding: boolean;
+  readonly circuit: CircuitState;
+  /** Circuit Status as the peer last told it (RFC 3931 5.4.5). */
+  remoteCircuitStatus: number;
+  /** Errors of the peer's circuit as its last WEN told them (RFC 3931 6.13). */
+  remoteErrors: CircuitErrorCounts;
+  /** Failed attempts in a row. */
+  failures: number;
+  /** An administrator closed it; until an administrator opens it. */
+  closed: boolean;
+  since: Instant;
+  lastError: string;
+}
+
+export function initialSessionState(configuration: SessionConfiguration, now: Instant): SessionState {
+  return {
+    name: configuration.name,
+    role: "icrq-recipient",
+    state: "idle",
+    localControlConnectionId: 0,
+    localSessionId: 0,
+    remoteSessionId: 0,
+    localCookie: NO_OCTETS,
+    remoteCookie: NO_OCTETS,
+    l2Sublayer: configuration.l2Sublayer,
+    tieBreaker: undefined,
+    held: undefined,
+    datapath: "none",
+    forwarding: false,
+    circuit: {
+      condition: "up",
+      advertised: 0,
+      advertisedAt: undefined,
+      errors: NO_ERRORS,
+      errorsAtBegin: NO_ERRORS,
+      warned: undefined,
+    },
+    remoteCircuitStatus: 0,
+    remoteErrors: NO_ERRORS,
+    failures: 0,
+    closed: false,
+    since: now,
+    lastError: "",
+  };
+}

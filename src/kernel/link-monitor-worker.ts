@@ -1,0 +1,83 @@
+import { constants } from "node:os";
+import { parentPort, workerData } from "node:worker_threads";
+import { errnoName } from "./kernel-error.ts";
+import * as libc from "./libc.ts";
+import type { LinkMonitorMessage, LinkMonitorSetup } from "./link-monitor.ts";
+import { LinkWatch } from "./link-watch.ts";
+import { encodeRequests, parseReplies } from "./netlink-messages.ts";
+
+/** The thread of link-monitor.ts: it waits for the kernel's news of interfaces until the event descriptor ends it. */
+const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
+/** A message about one interface: under 4 kB, but for those with many virtual functions. */
+const RECEIVE_OCTETS = 256 * 1024;
+/** Errors are not announced. A WEN is sent no more often than that (RFC 3931 6.13). */
+const REFRESH_INTERVAL_MS = 60_000;
+/** Datagrams: then it is looked whether to end. */
+const LONGEST_TURN = 256;
+/** struct pollfd. */
+const POLL_OCTETS = 8;
+
+const port = parentPort;
+if (port === null) throw new Error("link-monitor-worker runs as a worker thread only");
+const { names, socket, eventFd }: LinkMonitorSetup = workerData;
+const post = (message: LinkMonitorMessage) => port.postMessage(message);
+const received = Buffer.allocUnsafeSlow(RECEIVE_OCTETS);
+/** nl_pid of struct sockaddr_nl, which the kernel chose. */
+const ownPort = libc.getsockname(socket).readUInt32LE(4);
+
+const watch = new LinkWatch(names, {
+  events: {
+    condition: (name, condition) => post({ type: "condition", name, condition }),
+    errors: (name, errors) => post({ type: "errors", name, errors }),
+    ready: () => post({ type: "ready" }),
+  },
+  send(requests, sequence) {
+    const datagram = encodeRequests(requests, sequence);
+    const sent = libc.send(socket, datagram, datagram.length, 0);
+    if (sent < 0) throw new Error(`RTM_GETLINK cannot be sent: ${errnoName(-sent)}`);
+  },
+});
+
+/** The buffer was too small: news was lost, and everything is to be asked for once there is no more to read. */
+let isLost = false;
+
+/** Takes what there is, for a while. False: there is more. */
+function takeNews(): boolean {
+  for (let turn = 0; turn < LONGEST_TURN; turn++) {
+    const length = libc.recv(socket, received, RECEIVE_OCTETS, libc.MSG_DONTWAIT | libc.MSG_TRUNC);
+    if (length === -EAGAIN) return true;
+    if (length === -EINTR) continue;
+    if (length === -ENOBUFS || length > RECEIVE_OCTETS) isLost = true;
+    else if (length < 0) throw new Error(`rtnetlink cannot be read: ${errnoName(-length)}`);
+    else watch.take(parseReplies(received.subarray(0, length)), ownPort);
+  }
+  return false;
+}
+
+function descriptors(): Buffer {
+  const polled = Buffer.alloc(2 * POLL_OCTETS);
+  for (const [i, fd] of [socket, eventFd].entries()) {
+    polled.writeInt32LE(fd, i * POLL_OCTETS);
+    polled.writeInt16LE(libc.POLLIN, i * POLL_OCTETS + 4);
+  }
+  return polled;
+}
+
+function run(): void {
+  const polled = descriptors();
+  const isEnded = () => polled.readInt16LE(POLL_OCTETS + 6) !== 0;
+  let refreshAt = performance.now();
+  do {
+    const isDrained = takeNews();
+    if (performance.now() >= refreshAt || (isLost && isDrained)) {
+      refreshAt = performance.now() + REFRESH_INTERVAL_MS;
+      isLost = false;
+      watch.refresh();
+    }
+    const patience = isDrained ? Math.max(0, Math.ceil(refreshAt - performance.now())) : 0;
+    polled.writeInt16LE(0, POLL_OCTETS + 6);
+    libc.poll(polled, 2, patience);
+  } while (!isEnded());
+}
+
+run();

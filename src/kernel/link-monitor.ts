@@ -1,0 +1,123 @@
+import { closeSync, writeSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import * as libc from "./libc.ts";
+import type { LinkCondition, LinkErrors } from "./link-news.ts";
+import type { LinkWatchEvents } from "./link-watch.ts";
+import { NETLINK_ROUTE } from "./netlink-messages.ts";
+
+export interface LinkMonitorEvents extends Pick<LinkWatchEvents, "condition" | "errors"> {
+  /** Nothing more will be told. */
+  failed(reason: string): void;
+}
+
+export interface LinkMonitorSetup {
+  readonly names: readonly string[];
+  /** A netlink socket that hears of all interfaces. */
+  readonly socket: number;
+  readonly eventFd: number;
+}
+
+export type LinkMonitorMessage =
+  | { readonly type: "condition"; readonly name: string; readonly condition: LinkCondition }
+  | { readonly type: "errors"; readonly name: string; readonly errors: LinkErrors }
+  | { readonly type: "ready" };
+
+const RTMGRP_LINK = 1;
+/** struct sockaddr_nl. */
+const NETLINK_ADDRESS_OCTETS = 12;
+/** News of a few hundred interfaces at once; what does not fit is asked for. */
+const RECEIVE_BUFFER_OCTETS = 1024 * 1024;
+/** The eight octets of a one, whatever the order of octets. */
+const WAKE_UP = new Uint8Array(BigUint64Array.of(1n).buffer);
+
+/**
+ * Follows network interfaces by their names: whether they are up and have a carrier, and what errors they count. A thread
+ * waits for the kernel's news, because Node itself cannot wait for a netlink socket.
+ */
+export class LinkMonitor {
+  readonly #socket: number;
+  readonly #eventFd = libc.eventfd(0, libc.SOCK_NONBLOCK);
+  readonly #worker: Worker;
+  readonly #ended: Promise<void>;
+  readonly #ready: Promise<void>;
+  #closing = false;
+  #hasEnded = false;
+
+  /** Throws a `KernelError` where rtnetlink cannot be had. It runs from the built package only. */
+  constructor(names: readonly string[], events: LinkMonitorEvents) {
+    this.#socket = openLinkSocket();
+    const workerData: LinkMonitorSetup = { names, socket: this.#socket, eventFd: this.#eventFd };
+    this.#worker = new Worker(new URL("./link-monitor-worker.js", import.meta.url), {
+      name: "links",
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
+    });
+    let failure: string | undefined;
+    const fail = (reason: string) => {
+      if (failure !== undefined || this.#closing) return;
+      failure = `the thread that follows interfaces failed: ${reason}`;
+      events.failed(failure);
+    };
+    this.#worker.on("error", (error) => fail(error.message));
+    this.#ready = new Promise((resolve) => {
+      this.#worker.on("message", (message: LinkMonitorMessage) => {
+        if (message.type === "ready") resolve();
+        else if (this.#closing) return;
+        else if (message.type === "condition") events.condition(message.name, message.condition);
+        else events.errors(message.name, message.errors);
+      });
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#worker.on("exit", () => {
+        process.off("exit", this.#interrupt);
+        this.#hasEnded = true;
+        closeSync(this.#socket);
+        closeSync(this.#eventFd);
+        fail("it has ended");
+        resolve();
+      });
+    });
+    // Without this `process.exit` would wait until the thread's poll returns.
+    process.on("exit", this.#interrupt);
+  }
+
+  /** Resolves when everything that differs from "up" at the start has been told, or when the thread has failed. */
+  ready(): Promise<void> {
+    return Promise.race([this.#ready, this.#ended]);
+  }
+
+  /** Resolves when the thread is gone. Nothing is told meanwhile. */
+  async close(): Promise<void> {
+    // Its descriptors are closed when it ends, and their numbers maybe somebody else's.
+    if (!this.#closing && !this.#hasEnded) this.#interrupt();
+    this.#closing = true;
+    await this.#ended;
+  }
+
+  readonly #interrupt = (): void => {
+    writeSync(this.#eventFd, WAKE_UP);
+  };
+}
+
+function openLinkSocket(): number {
+  const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW | libc.SOCK_NONBLOCK, NETLINK_ROUTE);
+  try {
+    const address = Buffer.alloc(NETLINK_ADDRESS_OCTETS);
+    address.writeUInt16LE(libc.AF_NETLINK, 0);
+    address.writeUInt32LE(RTMGRP_LINK, 8);
+    libc.bind(fd, address);
+    setReceiveBuffer(fd);
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+function setReceiveBuffer(fd: number): void {
+  try {
+    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, RECEIVE_BUFFER_OCTETS);
+  } catch {
+    // Needs CAP_NET_ADMIN. With less room, more often everything is asked for anew.
+  }
+}

@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import type { CircuitErrorCounts } from "../../src/control/core.ts";
+import { facing, sessionOf } from "../support/scripted-peer.ts";
+import { session } from "../support/sites.ts";
+import type { VirtualNode } from "../support/virtual-link.ts";
+
+const NONE: CircuitErrorCounts = { hardwareOverruns: 0, bufferOverruns: 0, timeouts: 0, alignments: 0 };
+
+function established(before: Partial<CircuitErrorCounts> = {}) {
+  const world = facing({ sessions: [session("lan42", { circuit: "eth1" })] });
+  errors(world.node, before);
+  world.peer.connect();
+  return { ...world, icrp: world.peer.call() };
+}
+
+function errors(node: VirtualNode, more: Partial<CircuitErrorCounts>): void {
+  node.receive({ type: "circuit-errors", interfaceName: "eth1", errors: { ...NONE, ...more } });
+}
+
+describe("WAN-Error-Notify (RFC 3931 6.13)", () => {
+  test("A13 A25 errors of the circuit are told, counted from the beginning of the call", () => {
+    const { node, peer, icrp } = established({ alignments: 5, timeouts: 2 ** 32 - 1 });
+    errors(node, { alignments: 7, timeouts: 1, hardwareOverruns: 3, bufferOverruns: 4 });
+    expect(peer.expect("WEN").avps).toEqual({
+      name: "WEN",
+      localSessionId: icrp.avps.localSessionId,
+      remoteSessionId: icrp.avps.remoteSessionId,
+      circuitErrors: { hardwareOverruns: 3, bufferOverruns: 4, timeoutErrors: 2, alignmentErrors: 2 },
+    });
+  });
+
+  test("A25 no error, no WEN; errors from before the call are none", () => {
+    const { link, node, peer } = established({ alignments: 5 });
+    errors(node, { alignments: 5 });
+    link.run(200_000);
+    expect(peer.all("WEN")).toEqual([]);
+  });
+
+  test("A25 at most one in 60 seconds, with the latest counts", () => {
+    const { link, node, peer } = established();
+    for (let count = 1; count <= 100; count++) {
+      errors(node, { bufferOverruns: count });
+      link.run(1_000);
+    }
+    link.run(100_000);
+    const told = peer.all("WEN");
+    expect(told.map(({ avps }) => avps.circuitErrors?.bufferOverruns)).toEqual([1, 60, 100]);
+    const gaps = told.slice(1).map(({ at }, index) => at - (told[index]?.at ?? 0));
+    for (const gap of gaps) expect(gap).toBeGreaterThanOrEqual(60_000);
+  });
+
+  test("A25 the counters of the next call begin at 0", () => {
+    const { link, node, peer, icrp } = established();
+    errors(node, { alignments: 5 });
+    peer.expect("WEN");
+    const ids = { localSessionId: icrp.avps.remoteSessionId ?? 0, remoteSessionId: icrp.avps.localSessionId ?? 0 };
+    peer.send({ name: "CDN", resultCode: { result: 3 }, ...ids });
+    link.run(100);
+    peer.sessionId += 1;
+    peer.call();
+    errors(node, { alignments: 6 });
+    expect(peer.expect("WEN").avps.circuitErrors).toMatchObject({ alignmentErrors: 1 });
+  });
+
+  test("A13 a WEN from the peer ends nothing, and show tells of it", () => {
+    const { link, node, peer, icrp } = established();
+    const ids = { localSessionId: icrp.avps.remoteSessionId ?? 0, remoteSessionId: icrp.avps.localSessionId ?? 0 };
+    const circuitErrors = { hardwareOverruns: 1, bufferOverruns: 2, timeoutErrors: 3, alignmentErrors: 4 };
+    peer.send({ name: "WEN", ...ids, circuitErrors });
+    link.run(100);
+    expect(sessionOf(node)).toMatchObject({
+      state: "established",
+      remoteErrors: { hardwareOverruns: 1, bufferOverruns: 2, timeouts: 3, alignments: 4 },
+    });
+    expect(node.log.filter(({ event }) => event === "circuit-errors")).toHaveLength(1);
+  });
+});
