@@ -286,7 +286,8 @@ export class ControlConnection {
 
   openSocket(local: Endpoint, remote: Endpoint | undefined, turn: Turn): void {
     this.state.socket = this.id;
-    turn.emit({ type: "open-socket", localControlConnectionId: this.id, local, remote });
+    const { tunnel } = this.state;
+    turn.emit({ type: "open-socket", tunnel, localControlConnectionId: this.id, local, remote });
   }
 
   /** Only this address and port count from now on (RFC 3931 4.1.2.2). */

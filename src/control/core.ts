@@ -100,6 +100,8 @@ export type Effect =
   /** Without `remote` the socket takes datagrams from anyone. `localControlConnectionId` names it from now on. */
   | {
       readonly type: "open-socket";
+      /** Whose configuration says what kind of socket it is to be. */
+      readonly tunnel: string;
       readonly localControlConnectionId: number;
       readonly local: Endpoint;
       readonly remote: Endpoint | undefined;
