@@ -62,7 +62,7 @@ function overview(tunnels: readonly TunnelReport[], now: Date): Table {
           identifier(tunnel.remote_ccid),
           age(tunnel.since, now),
         ],
-        remark: tunnel.last_error,
+        remark: remarkOf(tunnel),
       },
       ...tunnel.sessions.map((session) => ({
         cells: [
@@ -77,6 +77,12 @@ function overview(tunnels: readonly TunnelReport[], now: Date): Table {
       })),
     ]),
   };
+}
+
+/** Why it is not up; or, so that two different secrets are found out, that nobody is understood. */
+function remarkOf({ last_error, state, wrong_digests }: TunnelReport): string {
+  if (last_error !== "" || state === "established" || wrong_digests === 0) return last_error;
+  return `messages dropped because their digest is missing or wrong: ${wrong_digests}`;
 }
 
 function tunnelTable(tunnels: readonly TunnelReport[], now: Date): Table {
@@ -100,7 +106,7 @@ function tunnelTable(tunnels: readonly TunnelReport[], now: Date): Table {
         `${tunnel.sessions.filter(({ state }) => state === "established").length}/${tunnel.sessions.length}`,
         age(tunnel.since, now),
       ],
-      remark: tunnel.last_error,
+      remark: remarkOf(tunnel),
     })),
   };
 }

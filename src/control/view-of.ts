@@ -17,6 +17,7 @@ export function viewOf(tunnel: Tunnel, connections: Registry<ControlConnection>)
     encapsulation: configuration.encapsulation,
     peerHostname: live?.peerHostname ?? "",
     peerRouterId: live?.peerRouterId,
+    wrongDigests: state.forged.count,
     since: live?.since ?? state.since,
     lastError: state.lastError,
     sessions: Array.from(tunnel.sessions.values(), viewOfSession),

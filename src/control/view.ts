@@ -38,6 +38,8 @@ export interface TunnelView {
   readonly peerHostname: string;
   /** `undefined` until the peer has told it. */
   readonly peerRouterId: number | undefined;
+  /** Messages dropped because their digest was missing or wrong (RFC 3931 4.3), since the daemon began. */
+  readonly wrongDigests: number;
   readonly since: Instant;
   readonly lastError: string;
   readonly sessions: readonly SessionView[];

@@ -23,6 +23,8 @@ export interface TunnelReport {
   readonly peer_hostname: string;
   /** null until the peer has told it. */
   readonly peer_router_id: number | null;
+  /** Messages dropped because their digest was missing or wrong, since the daemon began. */
+  readonly wrong_digests: number;
   readonly since: string;
   readonly last_error: string;
   readonly sessions: readonly SessionReport[];
@@ -120,6 +122,7 @@ function reportTunnel(
     encapsulation: tunnel.encapsulation,
     peer_hostname: tunnel.peerHostname,
     peer_router_id: tunnel.peerRouterId ?? null,
+    wrong_digests: tunnel.wrongDigests,
     since: toDate(tunnel.since).toISOString(),
     last_error: tunnel.lastError,
     sessions: tunnel.sessions.map((session) => reportSession(session, counters.get(session.localSessionId), toDate)),

@@ -37,6 +37,7 @@ function tunnelView(changes: Partial<TunnelView> = {}): TunnelView {
     encapsulation: "udp",
     peerHostname: "pe2",
     peerRouterId: 0xc0000202,
+    wrongDigests: 5,
     since: 100_000,
     lastError: "",
     sessions: [sessionView()],
@@ -93,6 +94,7 @@ describe("the report", () => {
           encapsulation: "udp",
           peer_hostname: "pe2",
           peer_router_id: 3221225986,
+          wrong_digests: 5,
           since: "2026-01-02T03:05:45.000Z",
           last_error: "",
           sessions: [
@@ -173,6 +175,21 @@ describe("selection", () => {
 
 describe("tables", () => {
   const whole = report([tunnelView(), idleTunnel]);
+
+  test.each([
+    [{ state: "idle", wrongDigests: 3 }, "! messages dropped because their digest is missing or wrong: 3"],
+    [{ state: "idle", wrongDigests: 3, lastError: "the peer is dead" }, "! the peer is dead"],
+    [{ state: "established", wrongDigests: 3 }, undefined],
+    [{ state: "idle", wrongDigests: 0 }, undefined],
+  ])("what %o remarks", (changes, remark) => {
+    const text = renderReport(report([tunnelView(changes)]), "tunnels", now);
+    expect(
+      text
+        .split("\n")
+        .find((line) => line.includes("!"))
+        ?.trim(),
+    ).toBe(remark);
+  });
 
   const HEAD = "site-a  router id 192.0.2.1  datapath kernel  l2tpv3-lcc 1.2.3";
   const TABLES = [
