@@ -10,7 +10,7 @@ const REFUSED = {
   dummy: { site: "a", keys: { interface: "l2-dummy" }, words: /l2-dummy exists already/ },
   veth: { site: "b", keys: { interface: "l2-veth" }, words: /l2-veth exists already/ },
   nowhere: { site: "a", keys: { interface: "l2-nowhere", bridge: "br-missing" }, words: /no bridge br-missing/ },
-  flat: { site: "b", keys: { interface: "l2-flat", bridge: "l2-veth" }, words: /l2-veth is not a bridge/ },
+  flat: { site: "b", keys: { interface: "l2-flat", bridge: "l2-veth-end" }, words: /l2-veth-end is not a bridge/ },
 };
 
 function sessionsOf(name, host) {
