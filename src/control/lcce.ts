@@ -127,8 +127,14 @@ export class Lcce implements Core {
       mayRefuse: () => this.#mayRefuse(now, turn),
     };
     act(turn);
-    for (const connection of turn.touched) connection.flush(turn);
+    for (const connection of turn.touched) this.#flush(connection, turn);
     return effects;
+  }
+
+  /** What cannot be written is an error of ours, or of the configuration, that a wall has to stop too. */
+  #flush(connection: ControlConnection, turn: Turn): void {
+    if (this.#guard(turn, () => connection.flush(turn)) || connection.state.life !== "open") return;
+    this.#tunnels.get(connection.state.tunnel)?.refused(connection, "internal error", turn);
   }
 
   #handle(input: Input, turn: Turn): void {

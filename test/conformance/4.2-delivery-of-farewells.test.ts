@@ -70,6 +70,59 @@ describe("the end of sessions and connections", () => {
     nothingIsLeft(node);
   });
 
+  test("C18 with a short retransmission cycle of our own, a StopCCN is acknowledged again after 30 s all the same", () => {
+    const { link, peer } = established({ retransmit: { initialMs: 200, maxMs: 8_000, retries: 2, sccrqRetries: 2 } });
+    const octets = peer.send({ name: "StopCCN", resultCode: { result: 1 }, assignedControlConnectionId: peer.ccid });
+    link.run(30_000);
+    peer.forget();
+    peer.sendOctets(octets);
+    link.run(100);
+    expect(peer.heard).toMatchObject([{ name: "ZLB", header: { nr: peer.ns } }]);
+  });
+
+  test.each([
+    ["the same port", 1_701, 1],
+    ["another port", 1_702, 2],
+  ])("C19 a connection that ends keeps its socket unless the peer comes back from %s", (_, port, sockets) => {
+    const { link, node, peer } = established();
+    const [localControlConnectionId] = node.tunnels;
+    node.receive({ type: "tunnel-refused", localControlConnectionId: localControlConnectionId ?? 0, reason: "gone" });
+    peer.polite = false;
+    peer.restart();
+    peer.port = port;
+    peer.connect();
+    expect([node.sockets.size, tunnelOf(node).state]).toEqual([sockets, "established"]);
+    // Either way the StopCCN is repeated, from the port that the peer knows.
+    const { from } = peer.expect("StopCCN");
+    expect(from.port).toBe(1_701);
+    link.run(100_000);
+    expect(node.sockets.size).toBe(1);
+  });
+
+  test("C18 after the peer's StopCCN nothing of ours is sent again, acknowledged or not", () => {
+    const { link, node, peer } = established();
+    peer.call();
+    peer.polite = false;
+    const { nr } = peer;
+    node.receive({ type: "close", tunnel: "to-peer", session: "lan42" });
+    peer.expect("CDN");
+    peer.send({ name: "StopCCN", resultCode: { result: 1 }, assignedControlConnectionId: peer.ccid }, { nr });
+    link.run(LATENCY_MS);
+    expect(peer.listen(60_000)).toEqual([]);
+  });
+
+  test("C19 H01 no HELLO follows a StopCCN, though the datapath was just asked whether the peer lives", () => {
+    const { link, node, peer } = established({ helloIntervalMs: 10_000 });
+    node.datapath = { ...node.datapath, delayMs: 5_000 };
+    peer.polite = false;
+    const asked = () => node.core.save().timers.some(({ timer }) => timer.kind === "activity");
+    expect(link.runUntil(asked, 11_000)).toBe(true);
+    link.run(500);
+    node.receive({ type: "close", tunnel: "to-peer" });
+    link.run(20_000);
+    expect([peer.all("StopCCN").length > 1, peer.all("HELLO")]).toEqual([true, []]);
+  });
+
   test.each([1_000, 20_000, 31_000, 60_000])(
     "C18 a StopCCN that comes again after %i ms is acknowledged again",
     (ms) => {

@@ -346,4 +346,10 @@ describe("windows", () => {
     peer.acknowledge();
     expect(peer.listen(60_000)).toEqual([]);
   });
+  test.each([1, 7, 65_535])("B25 the SCCRQ and the SCCRP tell the peer our window of %i", (receiveWindow) => {
+    const opens = facing({ receiveWindow, role: "initiator" });
+    expect(opens.peer.expect("SCCRQ").avps.receiveWindowSize).toBe(receiveWindow);
+    const answers = facing({ receiveWindow });
+    expect(answers.peer.connect().avps.receiveWindowSize).toBe(receiveWindow);
+  });
 });

@@ -31,6 +31,11 @@ describe("values out of range", () => {
     }
   });
 
+  test.each(["", "00", "000200"])("B21 G01: a Result Code of the octets '%s' is of a wrong length", (value) => {
+    const { refused } = known(message(4, avp(1, value)));
+    expect(refused).toMatchObject([{ name: "resultCode", reason: "wrong-length" }]);
+  });
+
   test("B36, B59: a Remote Session ID of 0 is legal", () => {
     expect(known(message(16, avp(63, "00000001"), avp(64, "00000000")))).toMatchObject({
       kind: "message",

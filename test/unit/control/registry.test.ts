@@ -29,6 +29,13 @@ describe("registry of ids", () => {
     expect(registry.draw(entropyOf(7, 8), 121_000)).toBe(7);
   });
 
+  test("C23 of very many released ids only the latest are remembered", () => {
+    const registry = new Registry<string>();
+    for (let id = 1; id <= 5_000; id++) registry.release(id, 0);
+    expect(registry.draw(entropyOf(5_000, 904, 1), 1)).toBe(904);
+    expect(registry.draw(entropyOf(906, 1), 1)).toBe(1);
+  });
+
   test("C23 an id that is released twice rests from the second time on", () => {
     const registry = new Registry<string>();
     registry.release(7, 0);

@@ -85,3 +85,12 @@ describe("timer table", () => {
     expect([table.isSet("a"), table.takeDue(9), table.nextDeadline()]).toEqual([false, undefined, undefined]);
   });
 });
+
+test("what takes the place of a stopped timer may be due before those above it", () => {
+  const timers = new TimerTable<number>();
+  // Chosen so that the last of the heap is earlier than the parent of the one that is stopped.
+  for (const at of [6, 7, 4, 3, 5, 2, 1]) timers.set(String(at), at, at);
+  timers.stop("7");
+  const taken = Array.from({ length: 6 }, () => timers.takeDue(10));
+  expect(taken).toEqual([1, 2, 3, 4, 5, 6]);
+});

@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { facing, tunnelOf } from "../support/scripted-peer.ts";
+import { A, tunnel } from "../support/sites.ts";
+import { LATENCY_MS } from "../support/virtual-link.ts";
+
+describe("several tunnels name the same peer", () => {
+  test("B53 its SCCRQ is for the one that accepts, not for the one that only opens", () => {
+    const accepts = tunnel("accepts", { role: "responder", peer: A });
+    const { node, peer } = facing({ role: "initiator" }, accepts);
+    peer.connect();
+    expect([tunnelOf(node, 1).state, peer.all("StopCCN")]).toEqual(["established", []]);
+  });
+
+  test.each([
+    ["192.0.2.2", 0],
+    ["192.0.2.9", 1],
+  ])("B53 F08 an SCCRQ to %s is for the tunnel with that local address", (address, index) => {
+    const second = tunnel("second", { role: "responder", peer: A, local: "192.0.2.9" });
+    const { node, peer } = facing({ local: "192.0.2.2" }, second);
+    const octets = peer.compose(peer.sccrq());
+    node.receive({ type: "datagram", from: { address: A, port: 1_701 }, to: { address, port: 1_701 }, octets });
+    const states = [tunnelOf(node, 0).state, tunnelOf(node, 1).state];
+    expect(states).toEqual(index === 0 ? ["wait-ctl-conn", "idle"] : ["idle", "wait-ctl-conn"]);
+  });
+});
+
+describe("the first message of a connection", () => {
+  test.each([1, 5, 0xffff])("C01 an SCCRQ with Ns %i is none, and gets no answer", (ns) => {
+    const { link, node, peer } = facing();
+    peer.send(peer.sccrq(), { ns });
+    link.run(1_000);
+    expect([peer.heard, tunnelOf(node).state]).toEqual([[], "idle"]);
+  });
+
+  test("E02 who wins a tie says its SCCRQ again at once: the peer may not have been there the first time", () => {
+    const { link, peer } = facing({ role: "both" });
+    peer.polite = false;
+    peer.expect("SCCRQ");
+    link.run(100);
+    peer.forget();
+    const loser = { tieBreaker: new Uint8Array(8).fill(0xff) };
+    peer.send(peer.sccrq(loser), { ccid: 0, ns: 0, nr: 0 });
+    link.run(2 * LATENCY_MS);
+    expect(peer.heard.map(({ name }) => name).sort()).toEqual(["SCCRQ", "StopCCN"]);
+  });
+
+  test("C24 from all addresses together there are at most 64 half-open connections", () => {
+    const { node, peer } = facing({ peer: undefined, peerHostname: "peer" });
+    for (let number = 1; number <= 100; number++) {
+      const octets = peer.compose(peer.sccrq({ assignedControlConnectionId: number }), { ccid: 0, ns: 0, nr: 0 });
+      const from = { address: `198.51.100.${number}`, port: 1_701 };
+      node.receive({ type: "datagram", from, to: { address: "0.0.0.0", port: 1_701 }, octets });
+      expect(node.core.save().connections.length).toBe(Math.min(number, 64));
+    }
+  });
+
+  test("C21 an SCCRQ with the same id and length, and another tie breaker, begins another connection", () => {
+    const { peer } = facing();
+    const tieBreaker = (octet: number) => ({ tieBreaker: new Uint8Array(8).fill(octet) });
+    const first = peer.connect(tieBreaker(1)).avps.assignedControlConnectionId;
+    const ccid = peer.ccid;
+    peer.restart();
+    peer.ccid = ccid;
+    const second = peer.connect(tieBreaker(2)).avps.assignedControlConnectionId;
+    expect(second).toBeGreaterThan(0);
+    expect(second).not.toBe(first);
+  });
+
+  test("C21 an SCCRQ that is alike to the octet begins another connection once the first one is over", () => {
+    const { link, peer } = facing();
+    const first = peer.connect();
+    const { ccid } = peer;
+    peer.send({ name: "StopCCN", resultCode: { result: 1 }, assignedControlConnectionId: ccid });
+    link.run(100);
+    peer.restart();
+    peer.ccid = ccid;
+    expect(peer.connect().avps.assignedControlConnectionId).not.toBe(first.avps.assignedControlConnectionId);
+  });
+});
