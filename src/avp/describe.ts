@@ -33,7 +33,10 @@ export function describeAvp(avp: { readonly vendorId: number; readonly type: num
   return known === undefined ? number : `${number} (${titleOf(known.name)})`;
 }
 
-/** "ICRQ", "ZLB", "ICRQ without Remote End ID", "message type 99 of vendor 0": what a message is, not what it carries. */
+/**
+ * "ICRQ", "ZLB", "ICRQ without Remote End ID", "ICRP with hidden AVPs", "message type 99 of vendor 0": what a message is,
+ * not what it carries.
+ */
 export function describeMessage(decoded: DecodedMessage): string {
   switch (decoded.kind) {
     case "zlb":
@@ -41,10 +44,24 @@ export function describeMessage(decoded: DecodedMessage): string {
     case "message":
       return decoded.message.name;
     case "incomplete":
-      return `${decoded.name} without ${decoded.missing.map(titleOf).join(", ")}`;
+      return describeIncomplete(decoded);
     case "unknown":
       return `message type ${decoded.messageType} of vendor ${decoded.vendorId}`;
   }
+}
+
+/** What is hidden is not missing: whoever describes the message only lacks the secret. */
+function describeIncomplete({
+  name,
+  missing,
+  refused,
+  ignored,
+}: Extract<DecodedMessage, { kind: "incomplete" }>): string {
+  const unread = [...refused, ...ignored].filter(({ reason }) => reason === "hidden");
+  const hidden = unread.map(({ vendorId, type }) => findAvp(vendorId, type)?.name);
+  const absent = missing.filter((each) => !hidden.includes(each)).map(titleOf);
+  const without = absent.length === 0 ? "" : ` without ${absent.join(", ")}`;
+  return `${name}${without}${unread.length === 0 ? "" : " with hidden AVPs"}`;
 }
 
 /** The AVPs of a message with their values, as far as they could be read: 'Host Name "a", Router ID 1'. */

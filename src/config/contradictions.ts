@@ -142,6 +142,19 @@ function checkSessions({ sessions }: BuiltTunnel, problems: Problems): void {
     if (new Set(session.addresses).size < session.addresses.length) {
       problems.error(placeOf(table, "addresses"), "the same address twice");
     }
+    checkCallType(table, session, problems);
+  }
+}
+
+/** An OCRQ has no room for what only an ICRQ carries (RFC 4667 4.3): the peer would look for another pseudowire. */
+function checkCallType(table: SessionTable, session: SessionConfiguration, problems: Problems): void {
+  if (session.callType !== "outgoing") return;
+  const given = {
+    attachment_group: session.attachmentGroup.length > 0,
+    local_end_id: session.localEndId !== undefined,
+  };
+  for (const [key, isGiven] of Object.entries(given)) {
+    if (isGiven) problems.error(placeOf(table, key), 'only incoming calls carry it; call_type is "outgoing"');
   }
 }
 

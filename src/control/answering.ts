@@ -3,7 +3,7 @@ import { avpsOf, compareTieBreakers, type TieOutcome } from "./admission.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { ConnectionOrigin, ControlConnection } from "./control-connection.ts";
 import { sameEndpoint } from "./endpoint.ts";
-import { excessHalfOpen, isRetransmission } from "./half-open.ts";
+import { excessHalfOpen, isRetransmission, mayAnswer } from "./half-open.ts";
 import { learnPeer, refusal } from "./handshake.ts";
 import { describeResult, type Result, STOPCCN } from "./result-codes.ts";
 import { discardForged, flawOfSccrq, type Request, type Sccrq, verifySccrq } from "./sccrq.ts";
@@ -36,22 +36,18 @@ export function receiveSccrq(tunnel: Answerer, request: Request, turn: Turn): vo
   // The first message of a connection, whatever else it is (RFC 3931 4.2).
   if (decoded.header.ns !== 0) return;
   // A retransmission carries CCID 0 too: it is known by its sender and the id that this one assigned.
-  const known = tunnel
-    .connections(turn)
-    .find(
-      ({ state }) =>
-        !state.initiator &&
-        state.remoteControlConnectionId === remoteId &&
-        sameEndpoint(state.remote, from) &&
-        isRetransmission(request.octets, state),
-    );
+  const known = tunnel.connections(turn).find((connection) => {
+    const { initiator, remoteControlConnectionId, remote } = connection.state;
+    if (initiator || remoteControlConnectionId !== remoteId || !sameEndpoint(remote, from)) return false;
+    return isRetransmission(sccrq, connection);
+  });
   if (known !== undefined) {
     known.receiveSccrqAgain(decoded, turn);
     return;
   }
   const flaw = flawOfSccrq(sccrq, tunnel.configuration, tunnel.state.closed, turn);
   if (flaw !== undefined) refuse(tunnel, sccrq, flaw, turn);
-  else if (settleTie(tunnel, sccrq, turn)) answer(tunnel, sccrq, turn);
+  else if (mayAnswer(tunnel.state, turn) && settleTie(tunnel, sccrq, turn)) answer(tunnel, sccrq, turn);
 }
 
 /** RFC 3931 5.4.3. Returns whether the peer's SCCRQ is to be answered. */

@@ -2,7 +2,7 @@ import type { DecodedMessage } from "../avp/decode.ts";
 import type { AvpValues, MessageName } from "../avp/messages.ts";
 import { avpsOf, compareTieBreakers, ETHERNET_PSEUDOWIRE, formFlaw, framingOf, mtuFlaw } from "./admission.ts";
 import type { ControlConnection } from "./control-connection.ts";
-import { because, CDN, describeResult, type Result } from "./result-codes.ts";
+import { because, CDN, describeResult, ERROR, generalError, type Result } from "./result-codes.ts";
 import type { Session } from "./session.ts";
 import type { SessionTable } from "./session-table.ts";
 import type { Turn } from "./turn.ts";
@@ -32,11 +32,19 @@ export function receiveSessionMessage(
   if (name === "ICRQ" || name === "OCRQ") receiveRequest(tunnel, connection, name, avps, flaw, turn);
   else {
     const session = findSession(tunnel, connection, avps, turn);
-    // A message for a session that is gone, or never was, ends nothing.
-    if (session === undefined)
-      turn.log("debug", "unknown-session", `${name} for an unknown session`, connection.context);
+    if (session === undefined) receiveForNobody(name, connection, avps, turn);
     else deliver(session, name, avps, flaw, connection, turn);
   }
+}
+
+/**
+ * A message for a session that is gone, or never was, ends no connection. A reply to a request gets a CDN, so that the
+ * peer does not take the call for placed (RFC 3931 7.3.2, 7.4.2: ICRP or OCRP in state idle).
+ */
+function receiveForNobody(name: MessageName, connection: ControlConnection, avps: AvpValues, turn: Turn): void {
+  turn.log("debug", "unknown-session", `${name} for an unknown session`, connection.context);
+  if ((name !== "ICRP" && name !== "OCRP") || (avps.localSessionId ?? 0) === 0) return;
+  refuseCall(connection, avps, generalError(ERROR.invalidSessionId, `${name} for a session that does not exist`), turn);
 }
 
 function deliver(

@@ -165,12 +165,12 @@ export class ControlConnection {
   send(message: ControlMessage, turn: Turn): void {
     // With many calls at once the answers to the first must not wait until the last is placed.
     if (isCallRequest(message)) this.#channel.enqueueBehind(message);
-    else if (message.name !== "CDN" || !this.#withdrawCall(message.localSessionId)) this.#channel.enqueue(message);
+    else if (message.name !== "CDN" || !this.withdrawCall(message.localSessionId)) this.#channel.enqueue(message);
     turn.touched.add(this);
   }
 
-  /** A call that ends before its request was sent has never been: the peer need not hear of it. */
-  #withdrawCall(localSessionId: number): boolean {
+  /** A call that ends before its request was sent has never been: the peer must not hear of it. Returns whether it was. */
+  withdrawCall(localSessionId: number): boolean {
     return this.#channel.withdraw((message) => isCallRequest(message) && message.localSessionId === localSessionId);
   }
 

@@ -16,6 +16,7 @@ export const STOPCCN = {
   generalClear: 1,
   alreadyExists: 3,
   notAuthorized: 4,
+  versionNotSupported: 5,
   shuttingDown: 6,
   stateMachineError: 7,
 } as const;
@@ -116,6 +117,9 @@ const ERROR_TEXTS: Readonly<Record<number, string>> = {
   7: "try another LCCE",
   8: "an unknown AVP had its M bit set",
   9: "try another LCCE, as directed",
+  10: "a tunnel switching error",
+  11: "a tunnel switching error",
+  12: "a tunnel switching error",
 };
 
 /** A peer's text without what would steer a terminal or break a line. */
@@ -123,13 +127,22 @@ export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, "?");
 }
 
+/** RFC 3931 5.4.2: an error code says more about result 2; with StopCCN result 5 it is the highest version known. */
+function errorMeaning(message: "StopCCN" | "CDN", result: number, error: number | undefined): string | undefined {
+  if (error === undefined) return undefined;
+  if (result === GENERAL_ERROR) return ERROR_TEXTS[error];
+  if (message === "StopCCN" && result === STOPCCN.versionNotSupported) {
+    return `${STOPCCN_TEXTS[result]}, ${error} is the highest that the peer speaks`;
+  }
+  return undefined;
+}
+
 /** One sentence part: `"an unknown AVP had its M bit set (result 2, error 8): vendor 0 attribute 77"`. */
 export function describeResult(message: "StopCCN" | "CDN", result: Result | undefined): string {
   if (result === undefined) return "no result code given";
   const texts = message === "StopCCN" ? STOPCCN_TEXTS : CDN_TEXTS;
   const error = result.error === undefined || result.error === 0 ? undefined : result.error;
-  const meaning =
-    (error === undefined ? undefined : ERROR_TEXTS[error]) ?? texts[result.result] ?? "unknown result code";
+  const meaning = errorMeaning(message, result.result, error) ?? texts[result.result] ?? "unknown result code";
   const numbers = error === undefined ? `result ${result.result}` : `result ${result.result}, error ${error}`;
   const words = result.message === undefined || result.message === "" ? "" : `: ${printable(result.message)}`;
   return `${meaning} (${numbers})${words}`;

@@ -366,7 +366,7 @@ export class Session {
         this.#makeDatapath(connection, turn);
         return;
       case "establish":
-        this.#establish(turn);
+        this.#establish(connection, turn);
         return;
       case "clean-up":
         this.#cleanUp(connection, turn);
@@ -378,12 +378,13 @@ export class Session {
     }
   }
 
-  #establish(turn: Turn): void {
+  #establish(connection: ControlConnection, turn: Turn): void {
     turn.timers.stop(this.#setupKey);
     this.#retry.reset();
     this.state.lastError = "";
     this.#journal.note("session-established", `session is up on ${this.configuration.interfaceName}`, turn);
     this.#forward(turn);
+    this.#reports.tellErrors(connection, turn);
   }
 
   /** RFC 3931 5.4.5: no frames to a peer whose circuit is not active. */
@@ -399,6 +400,7 @@ export class Session {
     const { state } = this;
     if (state.datapath !== "none") turn.emit({ type: "delete-session", localSessionId: state.localSessionId });
     this.#endPreparation(connection);
+    connection?.withdrawCall(state.localSessionId);
     if (state.localSessionId !== 0) turn.sessions.release(state.localSessionId, turn.now);
     turn.timers.stop(this.#setupKey);
     this.#reports.stop(turn);

@@ -21,6 +21,8 @@ export interface TunnelState {
   lastError: string;
   /** Messages dropped because their digest was missing or wrong. */
   readonly forged: { count: number; loggedAt: Instant };
+  /** SCCRQs taken in one second of the clock. */
+  readonly answers: { second: number; count: number };
 }
 
 /** A tunnel's and its sessions' states, by name: what a restarted daemon goes on with. */
@@ -41,5 +43,6 @@ export function initialState({ name, peer }: TunnelConfiguration, now: Instant):
     since: now,
     lastError: "",
     forged: { count: 0, loggedAt: 0 },
+    answers: { second: 0, count: 0 },
   };
 }

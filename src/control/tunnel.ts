@@ -327,7 +327,10 @@ export class Tunnel {
     }
     if (verdict === "dead") {
       const { address, port } = connection.state.remote;
-      this.fail(`no answer from ${address} port ${port}: the peer is dead or cannot be reached`, turn, connection);
+      const { authenticated } = connection.authentication;
+      const secret = authenticated && !connection.state.heard ? ", or has another secret" : "";
+      const words = `the peer is dead or cannot be reached${secret}`;
+      this.fail(`no answer from ${address} port ${port}: ${words}`, turn, connection);
       this.drop(connection, turn);
     } else {
       const message = `no progress in state ${connection.state.state}`;

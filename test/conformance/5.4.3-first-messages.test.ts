@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { facingSigned } from "../support/authenticated-sites.ts";
 import { facing, tunnelOf } from "../support/scripted-peer.ts";
 import { A, tunnel } from "../support/sites.ts";
 import { LATENCY_MS } from "../support/virtual-link.ts";
@@ -45,8 +46,9 @@ describe("the first message of a connection", () => {
   });
 
   test("C24 from all addresses together there are at most 64 half-open connections", () => {
-    const { node, peer } = facing({ peer: undefined, peerHostname: "peer" });
+    const { link, node, peer } = facing({ peer: undefined, peerHostname: "peer" });
     for (let number = 1; number <= 100; number++) {
+      link.run(25);
       const octets = peer.compose(peer.sccrq({ assignedControlConnectionId: number }), { ccid: 0, ns: 0, nr: 0 });
       const from = { address: `198.51.100.${number}`, port: 1_701 };
       node.receive({ type: "datagram", from, to: { address: "0.0.0.0", port: 1_701 }, octets });
@@ -64,6 +66,47 @@ describe("the first message of a connection", () => {
     const second = peer.connect(tieBreaker(2)).avps.assignedControlConnectionId;
     expect(second).toBeGreaterThan(0);
     expect(second).not.toBe(first);
+  });
+
+  test("C21 half-open, the same id with another Random Vector is the same connection, and is acknowledged again", () => {
+    const { link, node, peer } = facing();
+    peer.polite = false;
+    const randomVector = (octet: string) => ({ more: `801600000024${octet.repeat(16)}`, ccid: 0, ns: 0, nr: 0 });
+    for (const octet of ["11", "22", "33"]) {
+      peer.send(peer.sccrq(), randomVector(octet));
+      link.run(100);
+    }
+    expect(node.core.save().connections).toHaveLength(1);
+    expect(new Set(peer.all("SCCRP").map(({ avps }) => avps.assignedControlConnectionId)).size).toBe(1);
+    expect(peer.all("ZLB").length).toBeGreaterThanOrEqual(2);
+  });
+
+  test("C21 half-open, the same id with another nonce is another connection", () => {
+    const { link, node, peer } = facingSigned();
+    peer.polite = false;
+    for (const octet of [1, 2]) {
+      peer.nonce = new Uint8Array(16).fill(octet);
+      peer.send(peer.sccrq(), { ccid: 0, ns: 0, nr: 0 });
+      link.run(100);
+    }
+    expect(node.core.save().connections).toHaveLength(2);
+  });
+
+  test("C24 what comes faster than 50 SCCRQs a second under the peer's name is dropped in silence, and said once", () => {
+    const { link, node, peer } = facing();
+    peer.polite = false;
+    for (let count = 0; count < 500; count++) {
+      peer.send(peer.sccrq());
+      peer.restart();
+    }
+    link.run(900);
+    expect(peer.all("SCCRP").length).toBe(50);
+    expect(peer.all("StopCCN")).toEqual([]);
+    expect(node.log.filter(({ event }) => event === "too-many-sccrqs")).toHaveLength(1);
+    link.run(200);
+    peer.forget();
+    peer.send(peer.sccrq());
+    expect(peer.expect("SCCRP", 500).header.controlConnectionId).toBe(peer.ccid);
   });
 
   test("C21 an SCCRQ that is alike to the octet begins another connection once the first one is over", () => {

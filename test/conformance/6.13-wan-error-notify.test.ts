@@ -62,6 +62,18 @@ describe("WAN-Error-Notify (RFC 3931 6.13)", () => {
     expect(peer.expect("WEN").avps.circuitErrors).toMatchObject({ alignmentErrors: 1 });
   });
 
+  test("A25 errors before the call is up are told when it is", () => {
+    const { link, node, peer } = facing({ sessions: [session("lan42", { circuit: "eth1" })] });
+    peer.connect();
+    peer.send(peer.icrq());
+    const icrp = peer.expect("ICRP");
+    errors(node, { hardwareOverruns: 7 });
+    link.run(100);
+    expect(peer.all("WEN")).toEqual([]);
+    peer.send(peer.iccn(icrp));
+    expect(peer.expect("WEN").avps.circuitErrors).toMatchObject({ hardwareOverruns: 7 });
+  });
+
   test("A13 a WEN from the peer ends nothing, and show tells of it", () => {
     const { link, node, peer, icrp } = established();
     const ids = { localSessionId: icrp.avps.remoteSessionId ?? 0, remoteSessionId: icrp.avps.localSessionId ?? 0 };

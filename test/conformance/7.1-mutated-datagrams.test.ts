@@ -104,7 +104,9 @@ class Target {
     const { b } = this.world;
     const sessions = b.core.save().tunnels.map((saved) => saved.sessions);
     const held = [[...b.tunnels], [...b.datapathSessions], [...b.raised]];
-    return structuredClone({ connection: connectionOf(b), sessions, held, view: b.core.view() });
+    // That they are counted is all that may change.
+    const tunnels = b.core.view().tunnels.map((tunnel) => ({ ...tunnel, wrongDigests: 0 }));
+    return structuredClone({ connection: connectionOf(b), sessions, held, tunnels });
   }
 
   /** The honest peer notices nothing, and both ends go on as ever. */

@@ -314,6 +314,14 @@ describe("contradictions", () => {
       'site.toml:5: tunnel.t.session.r: session "s" of this tunnel has the same local_end_id',
     ],
     [
+      `${SESSION}call_type = "outgoing"\nlocal_end_id = "g"`,
+      'site.toml:5: tunnel.t.session.s.local_end_id: only incoming calls carry it; call_type is "outgoing"',
+    ],
+    [
+      `${SESSION}call_type = "outgoing"\nattachment_group = "g"`,
+      'site.toml:5: tunnel.t.session.s.attachment_group: only incoming calls carry it; call_type is "outgoing"',
+    ],
+    [
       `[template.x]\nattachment_group = "g"\n${PEER}template = "x"\n[tunnel.t.session.s]\nremote_end_id = "1"\n[tunnel.t.session.r]\nremote_end_id = "1"`,
       'site.toml:9: tunnel.t.session.r.remote_end_id: session "s" of this tunnel has the same remote_end_id in the same attachment_group',
     ],

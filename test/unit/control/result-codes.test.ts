@@ -12,6 +12,15 @@ describe("results in words", () => {
     ["StopCCN", { result: 2, error: 8, message: "" }, "an unknown AVP had its M bit set (result 2, error 8)"],
     ["CDN", { result: 2, error: 4, message: "EEXIST" }, "not enough resources now (result 2, error 4): EEXIST"],
     ["CDN", { result: 2, error: 999 }, "general error (result 2, error 999)"],
+    // G01: elsewhere an error code is no error, or one of another kind.
+    ["CDN", { result: 3, error: 4 }, "administrative reasons (result 3, error 4)"],
+    ["CDN", { result: 30, error: 1 }, "the TDM parameters are not acceptable (result 30, error 1)"],
+    ["CDN", { result: 5, error: 3 }, "facilities are permanently not available (result 5, error 3)"],
+    [
+      "StopCCN",
+      { result: 5, error: 3 },
+      "the protocol version is not supported, 3 is the highest that the peer speaks (result 5, error 3)",
+    ],
     ["StopCCN", { result: 4711 }, "unknown result code (result 4711)"],
     // What a known peer sends: a Result Code of 0 with an error that nobody knows.
     ["StopCCN", { result: 0, error: 0x600 }, "reserved result code (result 0, error 1536)"],
