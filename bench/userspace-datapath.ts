@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { PingResult, TransferResult } from "../demo/traffic.ts";
 import type { SessionRequest } from "../src/kernel/datapath.ts";
 import { Link, NetworkNamespace } from "../test/support/namespaces.ts";
+import { PLAIN_SESSION } from "../test/support/session-request.ts";
 import { UserspaceSite } from "../test/support/userspace-site.ts";
 
 const SITE = fileURLToPath(new URL("./userspace-site.js", import.meta.url));
@@ -28,12 +29,10 @@ async function connect(side: 0 | 1, site: UserspaceSite): Promise<void> {
     localControlConnectionId: 1,
     localSessionId: 1 + side,
     remoteSessionId: 2 - side,
+    ...PLAIN_SESSION,
     localCookie: COOKIE,
     remoteCookie: COOKIE,
-    l2Sublayer: "none",
     interfaceName: "pw0",
-    mtu: "auto",
-    bridge: undefined,
     addresses: [`${LAN[side]}/24`],
   };
   const [local, remote] = [WAN[side], WAN[1 - side] as string];

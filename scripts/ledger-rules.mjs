@@ -68,6 +68,29 @@ export function skipsIn(source) {
 }
 
 /**
+ * What Vitest, having read all options, aliases and conditions, will not run of a test as a test: its own mode and those
+ * of the suites around it, and whether it is to fail. `test`: a collected TestCase.
+ */
+export function hindrancesOf(test) {
+  const found = new Set();
+  for (let task = test; task !== undefined; task = task.parent) {
+    const { mode = "run", fails = false } = task.options ?? {};
+    if (mode !== "run") found.add(mode);
+    if (fails) found.add("fails");
+  }
+  return [...found];
+}
+
+/** A line for each test that does not run. `tests`: `{ file, title, hindrances }`. */
+export function auditModes(tests) {
+  return tests
+    .filter(({ hindrances }) => hindrances.length > 0)
+    .map(({ file, title, hindrances }) => {
+      return `${file}: "${title}": expected a test that always runs; found ${hindrances.join(", ")}`;
+    });
+}
+
+/**
  * Joins requirements and tests. `tests`: every `{ file, title }` there is, describe blocks included in the title.
  * Returns the rows with their tests, and a line for each problem: what was expected and what was found.
  */

@@ -2,11 +2,11 @@
 // With --check nothing is written; it fails with a line for each thing that does not fit together.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "smol-toml";
-import { createVitest } from "vitest/node";
-import { auditPage, auditSources, auditTests, readRequirements, writePage } from "./ledger-rules.mjs";
+import { auditModes, auditPage, auditSources, auditTests, readRequirements, writePage } from "./ledger-rules.mjs";
+import { collectTests } from "./ledger-tests.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const requirementsFile = "test/conformance/requirements.toml";
@@ -17,9 +17,11 @@ const files = readdirSync(join(root, "test"), { recursive: true })
   .sort();
 
 const requirements = readRequirements(parse(read(requirementsFile)));
-const titles = await collect(files.filter((file) => /[A-I]\d\d/.test(read(file))));
-const { sections, problems } = auditTests(requirements, titles);
+const named = files.filter((file) => isConformance(file) || /[A-I]\d\d/.test(read(file)));
+const tests = await collectTests(root, named);
+const { sections, problems } = auditTests(requirements, tests);
 const page = laidOut(writePage(sections));
+problems.push(...auditModes(tests.filter(({ file }) => !isInterop(file))));
 problems.push(...auditSources(files.filter(isConformance).map((file) => ({ file, source: read(file) }))));
 if (process.argv.includes("--check")) problems.push(...auditPage(pageFile, page, readIfThere(pageFile)));
 else writeFileSync(join(root, pageFile), page);
@@ -28,32 +30,13 @@ for (const problem of problems) console.error(`ledger: ${problem}`);
 if (problems.length > 0) console.error(`ledger: ${problems.length} problems`);
 process.exit(problems.length > 0 ? 1 : 0);
 
-/** The titles that Vitest gives the tests, those made from tables too. Nothing is run. */
-async function collect(wanted) {
-  // One worker for all files: what they share is loaded once, which takes a tenth of the time.
-  const options = { root, watch: false, isolate: false, pool: "threads", maxWorkers: 1, reporters: [{}] };
-  const vitest = await createVitest("test", options);
-  const { testModules, unhandledErrors } = await vitest.collect(wanted);
-  const errors = [...unhandledErrors, ...testModules.flatMap((module) => module.errors())];
-  if (errors.length > 0 || testModules.length < wanted.length) {
-    for (const error of errors) console.error(`ledger: ${error.message}`);
-    throw new Error(`expected the tests of ${wanted.length} files; found ${testModules.length}, see above`);
-  }
-  const tests = testModules.flatMap((module) => {
-    const file = relative(root, module.moduleId);
-    return Array.from(module.children.allTests(), (test) => ({ file, title: titleOf(test.fullName) }));
-  });
-  await vitest.close();
-  return tests.sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file));
-}
-
-/** Interoperability tests say in their titles what this machine lacks, which is no part of the page. */
-function titleOf(fullName) {
-  return fullName.replace(/ \(skipped: [^)]*\)/, "");
-}
-
 function isConformance(file) {
   return file.startsWith("test/conformance/");
+}
+
+/** What such a test needs, not every machine has. */
+function isInterop(file) {
+  return file.startsWith("test/interop/");
 }
 
 function laidOut(markdown) {

@@ -56,7 +56,7 @@ export function placeOf(table: TunnelTable | SessionTable, key: string, within?:
 }
 
 function checkPeer({ table, tunnel }: BuiltTunnel, canListen: boolean, problems: Problems): void {
-  if (["role", "peer"].some((key) => table.wrong.has(key))) return;
+  if (tunnel.static !== undefined || ["role", "peer"].some((key) => table.wrong.has(key))) return;
   if (tunnel.role !== "responder") {
     if (tunnel.peer !== undefined) return;
     problems.error(
@@ -138,6 +138,10 @@ function checkSessions({ sessions }: BuiltTunnel, problems: Problems): void {
         placeOf(table, "addresses"),
         "a device in a bridge receives nothing for its own addresses; the bridge should have them",
       );
+    }
+    if (session.sequencing !== "none" && session.l2Sublayer === "none" && !table.wrong.has("l2_sublayer")) {
+      const message = `sequencing "${session.sequencing}" needs l2_sublayer = "default", which carries the sequence numbers`;
+      problems.error(placeOf(table, "sequencing"), message);
     }
     if (new Set(session.addresses).size < session.addresses.length) {
       problems.error(placeOf(table, "addresses"), "the same address twice");

@@ -38,6 +38,16 @@ function optional<T>(format: Format<T>, doc: string): KeyDefinition<T | null> {
   return { doc, format, default: null };
 }
 
+/** 0 is what a message carries for want of an id (RFC 3931 4.1, 5.4.3). */
+const staticId = (name: string) => integer(name, 1, 0xffff_ffff);
+
+const cookie = (name: string): Format<string> => ({
+  ...text(name, 'a string of 8 or 16 hexadecimal digits (4 or 8 octets), or "" for none', (value) =>
+    /^(?:(?:[0-9a-f]{8}){0,2})$/i.test(value),
+  ),
+  confidential: true,
+});
+
 const ROLES = ["initiator", "responder", "both"] as const;
 
 const asciiName = text("ascii-name", "1 to 255 printable US-ASCII characters", (value) =>
@@ -140,6 +150,19 @@ export const LCCE_KEYS = {
 } as const;
 
 export const TUNNEL_KEYS = {
+  mode: key(
+    oneOf("mode", ["dynamic", "static", "hello-only"]),
+    "dynamic",
+    "dynamic: everything is negotiated; static: all numbers are typed in at both ends, as with ip l2tp; hello-only: the same, and the peer is watched with HELLO.",
+  ),
+  local_tunnel_id: optional(
+    staticId("local-tunnel-id"),
+    "Static: the Control Connection ID that the peer sends to, 1 to 4294967295; unique in this file.",
+  ),
+  remote_tunnel_id: optional(
+    staticId("remote-tunnel-id"),
+    "Static: the Control Connection ID that we send to, 1 to 4294967295.",
+  ),
   role: optional(
     oneOf("role", ROLES),
     'Who opens the control connection: this end (initiator), the peer (responder) or both. Default: "both" with peer, else "responder".',
@@ -233,6 +256,22 @@ export const TUNNEL_KEYS = {
 } as const;
 
 export const SESSION_KEYS = {
+  local_session_id: optional(
+    staticId("local-session-id"),
+    "Static: the Session ID in packets to us, 1 to 4294967295; unique in this file.",
+  ),
+  remote_session_id: optional(
+    staticId("remote-session-id"),
+    "Static: the Session ID in packets to the peer, 1 to 4294967295.",
+  ),
+  local_cookie: optional(
+    cookie("local-cookie"),
+    "Static: the cookie in packets to us (peer_cookie of ip l2tp), as 8 or 16 hexadecimal digits. Default: none.",
+  ),
+  remote_cookie: optional(
+    cookie("remote-cookie"),
+    "Static: the cookie in packets to the peer (cookie of ip l2tp), as 8 or 16 hexadecimal digits. Default: none.",
+  ),
   remote_end_id: optional(
     endId("remote-end-id"),
     "Remote End ID AVP (RFC 3931 5.4.4): what both ends call this pseudowire, at most 1017 octets. Default: the session's name.",
@@ -278,6 +317,26 @@ export const SESSION_KEYS = {
     "none",
     "L2-Specific Sublayer that the peer has to use towards us (RFC 3931 4.6).",
   ),
+  sequencing: key(
+    oneOf("sequencing", ["none", "non-ip", "all"]),
+    "none",
+    'Data Sequencing AVP (RFC 3931 5.4.4): what the peer has to put sequence numbers into, so that frames stay in order: nothing, all but IP frames, or everything. Needs l2_sublayer = "default". With "all", frames without a sequence number are discarded, and what this end sends is sequenced too.',
+  ),
+  reorder_timeout: key(
+    duration("reorder-timeout", "1ms", "10s", true),
+    "20ms",
+    "How long a frame waits for those before it (RFC 3931 appendix C): 1 ms to 10 s, or 0 to deliver or discard it at once. At 0 Linux discards some good frames after each lost one.",
+  ),
+  sequence_window: key(
+    integer("sequence-window", 1, 8_388_608),
+    8_388_608,
+    "How many sequence numbers ahead of the one expected are taken for new; the others are old, and discarded (RFC 3931 appendix C): 1 to 8388608, half of all. Userspace datapath only; the kernel's is 8388607.",
+  ),
+  resync_after: key(
+    integer("resync-after", 2, 1_000),
+    5,
+    "After so many old sequence numbers in a row the peer is held to have begun anew (RFC 3931 appendix C): 2 to 1000. Userspace datapath only; the kernel has a number of its own.",
+  ),
   mtu: key(
     mtu,
     "auto",
@@ -298,8 +357,8 @@ export const SESSION_KEYS = {
 /** Keys of the contract that a later version will take. */
 export const LATER_KEYS = {
   lcce: ["metrics"],
-  tunnel: ["dialect", "mode", "local_tunnel_id", "remote_tunnel_id"],
-  session: ["sequencing", "local_session_id", "remote_session_id", "local_cookie", "remote_cookie"],
+  tunnel: ["dialect"],
+  session: [],
 } as const;
 
 /** The values of a table with every default filled in. */

@@ -19,6 +19,7 @@ import type { LcceValues, SessionValues, TunnelValues } from "./keys.ts";
 import { Problems } from "./problems.ts";
 import type { Site } from "./site.ts";
 import { readSiteFile } from "./site-file.ts";
+import { buildStaticSession, buildStaticTunnel, checkStatic } from "./static.ts";
 import { readTables, SESSION, type SessionTable, TUNNEL, type TunnelTable } from "./tables.ts";
 
 /** Reads and checks a configuration file. Throws a `ConfigError` that tells everything that is wrong with it. */
@@ -40,6 +41,7 @@ export function parseSite(toml: string, file: string, mode = 0o600): Site {
   const listen = lcce.listen.flatMap((address) => parseListen(address) ?? []);
   if (new Set(lcce.listen).size < lcce.listen.length) problems.error(["lcce", "listen"], "the same address twice");
   const built = buildTunnels(tunnels, dirname(file), problems);
+  checkStatic(built, problems);
   findContradictions(built, lcceWrong.has("listen") ? undefined : listen, problems);
   if (tunnels.length === 0) problems.warning([], "no [tunnel.NAME]: there is nothing to do");
   problems.throwIfAny();
@@ -92,7 +94,7 @@ function buildTunnels(tables: readonly TunnelTable[], directory: string, problem
   const sessions = all.map(({ tunnel, session, values }, index) => ({
     tunnel,
     table: session,
-    session: buildSession(session, values, names[index] ?? "", problems),
+    session: buildSession(session, values, names[index] ?? "", isStatic(tunnel), problems),
   }));
   return tables.map((table) => {
     const own = sessions.filter(({ tunnel }) => tunnel === table);
@@ -114,6 +116,10 @@ function valuesOf(table: SessionTable): SessionValues {
   return SESSION.complete(...table.layers.map(({ given }) => given));
 }
 
+function isStatic({ layers }: TunnelTable): boolean {
+  return TUNNEL.complete(...layers.map(({ given }) => given)).mode !== "dynamic";
+}
+
 function buildTunnel(
   name: string,
   values: TunnelValues,
@@ -122,7 +128,8 @@ function buildTunnel(
 ): BuiltTunnel["tunnel"] {
   return {
     name,
-    role: values.role ?? (values.peer === null ? "responder" : "both"),
+    ...buildStaticTunnel(values),
+    role: values.mode === "dynamic" ? (values.role ?? (values.peer === null ? "responder" : "both")) : "initiator",
     peer: values.peer ?? undefined,
     peerHostname: values.peer_hostname ?? undefined,
     peerRouterId: parseRouterId(values.peer_router_id),
@@ -152,11 +159,13 @@ function buildSession(
   table: SessionTable,
   values: SessionValues,
   interfaceName: string,
+  typedIn: boolean,
   problems: Problems,
 ): SessionConfiguration {
   return {
     name: table.name,
-    remoteEndId: buildRemoteEndId(table, values, problems),
+    ...(typedIn ? buildStaticSession(values) : {}),
+    remoteEndId: typedIn ? new Uint8Array() : buildRemoteEndId(table, values, problems),
     pseudowire: values.pseudowire,
     call: values.call ?? undefined,
     callType: values.call_type,
@@ -166,6 +175,10 @@ function buildSession(
     interfaceName,
     cookieSize: values.cookie_size,
     l2Sublayer: values.l2_sublayer,
+    sequencing: values.sequencing,
+    reorderTimeoutMs: milliseconds(values.reorder_timeout),
+    sequenceWindow: values.sequence_window,
+    resyncAfter: values.resync_after,
     mtu: values.mtu,
     bridge: values.bridge ?? undefined,
     addresses: values.addresses,

@@ -12,6 +12,10 @@ export const ETHERNET_PSEUDOWIRE = 5;
 const SUBLAYERS = ["none", "default"] as const;
 export type L2Sublayer = (typeof SUBLAYERS)[number];
 
+/** Data Sequencing AVP values (RFC 3931 5.4.4): nothing, all but IP frames, everything. */
+export const SEQUENCING_LEVELS = ["none", "non-ip", "all"] as const;
+export type Sequencing = (typeof SEQUENCING_LEVELS)[number];
+
 /** The decoded AVPs of a message, whether or not all that it needs are there. */
 export function avpsOf(decoded: DecodedMessage): AvpValues {
   switch (decoded.kind) {
@@ -82,18 +86,78 @@ export function unknownTypeFlaw(decoded: Extract<DecodedMessage, { readonly kind
   return generalError(ERROR.unknownMandatoryAvp, message);
 }
 
-/** What an ICRQ, ICRP or ICCN asks of the data packets that we send, or why that cannot be done. */
-export type Framing = { readonly l2Sublayer: L2Sublayer } | { readonly flaw: Result };
+/** What a message asks of the data packets that we send, or why that cannot be done. */
+export type Framing =
+  | { readonly l2Sublayer: L2Sublayer; readonly peerSequencing: Sequencing }
+  | { readonly flaw: Result };
 
-/** RFC 3931 5.4.4: an absent L2-Specific Sublayer AVP means none; sequencing without a sublayer is an error. */
-export function framingOf(avps: AvpValues): Framing {
+/**
+ * RFC 3931 5.4.4: an absent L2-Specific Sublayer AVP means none; sequencing without a sublayer is an error. The peer's
+ * sublayer serves both directions, so the sequencing that we are configured to ask for needs it as well.
+ */
+export function framingOf(avps: AvpValues, { sequencing }: Pick<SessionConfiguration, "sequencing">): Framing {
   const l2Sublayer = SUBLAYERS[avps.l2SpecificSublayer ?? 0];
   if (l2Sublayer === undefined) {
     const message = `L2-Specific Sublayer ${avps.l2SpecificSublayer} is not supported, 0 and 1 are`;
     return { flaw: generalError(ERROR.valueOutOfRange, message) };
   }
-  if ((avps.dataSequencing ?? 0) === 0) return { l2Sublayer };
-  return { flaw: { result: l2Sublayer === "none" ? CDN.sequencingWithoutSublayer : CDN.sequencingNotSupported } };
+  const peerSequencing = SEQUENCING_LEVELS[avps.dataSequencing ?? 0] ?? "none";
+  if (l2Sublayer === "default") return { l2Sublayer, peerSequencing };
+  if (peerSequencing !== "none") return { flaw: { result: CDN.sequencingWithoutSublayer } };
+  if (sequencing === "none") return { l2Sublayer, peerSequencing };
+  const message = `sequencing "${sequencing}" is wanted here, and the peer uses no L2-Specific Sublayer`;
+  return { flaw: because(CDN.sequencingWithoutSublayer, message) };
+}
+
+/**
+ * Whether what we send is sequenced: where the peer asks for it (frames are not looked into, so "non-ip" is all of them,
+ * RFC 3931 5.4.4), and where we ask for all of its frames. A sequence number that nobody asked for does no harm, and the
+ * kernel does both directions or none.
+ */
+export function sendsSequenced(peerSequencing: Sequencing, { sequencing }: SessionConfiguration): boolean {
+  return peerSequencing !== "none" || sequencing === "all";
+}
+
+/** What is wrong with the content of an ICRP or OCRP. */
+export function replyFlaw(name: string, avps: AvpValues, configuration: SessionConfiguration): Result | undefined {
+  const framing = framingOf(avps, configuration);
+  if ("flaw" in framing) return framing.flaw;
+  // Who sends sequence numbers has to get some, and after an OCRP there is no message to ask for them.
+  if (name === "OCRP" && framing.peerSequencing !== "none" && configuration.sequencing !== "all") {
+    return because(
+      CDN.sequencingNotSupported,
+      'the peer asks for sequencing: configure sequencing = "all" here as well',
+    );
+  }
+  return mtuFlaw(configuration, avps);
+}
+
+/**
+ * Sublayer and sequencing may be named again in the last message; the datapath was made with what was said before. A
+ * first wish for sequence numbers comes too late for it.
+ */
+export function confirmationFlaw(
+  name: string,
+  { l2SpecificSublayer, dataSequencing }: AvpValues,
+  configuration: SessionConfiguration,
+  { l2Sublayer, peerSequencing }: { readonly l2Sublayer: L2Sublayer; readonly peerSequencing: Sequencing },
+): Result | undefined {
+  const framing = framingOf(
+    {
+      l2SpecificSublayer: l2SpecificSublayer ?? SUBLAYERS.indexOf(l2Sublayer),
+      dataSequencing: dataSequencing ?? SEQUENCING_LEVELS.indexOf(peerSequencing),
+    },
+    configuration,
+  );
+  if ("flaw" in framing) return framing.flaw;
+  if (framing.l2Sublayer !== l2Sublayer) {
+    const message = `the L2-Specific Sublayer of the ${name} is not that of the messages before`;
+    return generalError(ERROR.valueOutOfRange, message);
+  }
+  const isSequenced = sendsSequenced(peerSequencing, configuration);
+  if (framing.peerSequencing === "none" || isSequenced) return undefined;
+  const message = `the ${name} asks for sequencing, of which the messages before said nothing: configure it at both ends`;
+  return because(CDN.sequencingNotSupported, message);
 }
 
 /** RFC 4667 4.3: two ends that both tell their MTU have to agree; who tells none agrees. */
@@ -116,4 +180,10 @@ export type TieOutcome = "won" | "lost" | "equal" | "neither";
 
 export function isFarewell(decoded: DecodedMessage): boolean {
   return decoded.kind === "message" && decoded.message.name === "StopCCN";
+}
+
+/** `undefined` for a ZLB and for a message of a type that we do not know. */
+export function messageName(decoded: DecodedMessage): string | undefined {
+  if (decoded.kind === "message") return decoded.message.name;
+  return decoded.kind === "incomplete" ? decoded.name : undefined;
 }

@@ -1,6 +1,6 @@
 import type { ControlMessage } from "../avp/messages.ts";
 import type { CallMessage } from "../fsm/call.ts";
-import { ETHERNET_PSEUDOWIRE, type L2Sublayer } from "./admission.ts";
+import { ETHERNET_PSEUDOWIRE, type L2Sublayer, SEQUENCING_LEVELS } from "./admission.ts";
 import { CIRCUIT, statusOf } from "./circuit-status.ts";
 import type { SessionConfiguration } from "./configuration.ts";
 import type { SessionState } from "./session-state.ts";
@@ -38,13 +38,18 @@ function sublayerOf({ l2Sublayer }: SessionState) {
   return { l2SpecificSublayer: SUBLAYER_VALUE[l2Sublayer] };
 }
 
+function sequencingOf({ sequencing }: SessionState) {
+  return { dataSequencing: SEQUENCING_LEVELS.indexOf(sequencing) };
+}
+
 /** What each end says of itself. */
 function offer(session: SessionState) {
-  const { localCookie, l2Sublayer, circuit } = session;
+  const { localCookie, l2Sublayer, sequencing, circuit } = session;
   return {
     ...idsOf(session),
     ...(localCookie.length > 0 ? { assignedCookie: localCookie } : {}),
     ...(l2Sublayer === "none" ? {} : sublayerOf(session)),
+    ...(sequencing === "none" ? {} : sequencingOf(session)),
     circuitStatus: statusOf(circuit.condition) | CIRCUIT.new,
   };
 }
@@ -65,6 +70,7 @@ function confirmation(session: SessionState, configuration: SessionConfiguration
   return {
     ...idsOf(session),
     ...(session.l2Sublayer === configuration.l2Sublayer ? {} : sublayerOf(session)),
+    ...(session.sequencing === configuration.sequencing ? {} : sequencingOf(session)),
     ...(circuitStatus === session.circuit.advertised ? {} : { circuitStatus }),
   };
 }

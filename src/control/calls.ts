@@ -32,7 +32,7 @@ export function receiveSessionMessage(
   if (name === "ICRQ" || name === "OCRQ") receiveRequest(tunnel, connection, name, avps, flaw, turn);
   else {
     const session = findSession(tunnel, connection, avps, turn);
-    if (session === undefined) receiveForNobody(name, connection, avps, turn);
+    if (session === undefined) receiveForNobody(name, connection, avps, flaw, turn);
     else deliver(session, name, avps, flaw, connection, turn);
   }
 }
@@ -41,10 +41,17 @@ export function receiveSessionMessage(
  * A message for a session that is gone, or never was, ends no connection. A reply to a request gets a CDN, so that the
  * peer does not take the call for placed (RFC 3931 7.3.2, 7.4.2: ICRP or OCRP in state idle).
  */
-function receiveForNobody(name: MessageName, connection: ControlConnection, avps: AvpValues, turn: Turn): void {
+function receiveForNobody(
+  name: MessageName,
+  connection: ControlConnection,
+  avps: AvpValues,
+  flaw: Result | undefined,
+  turn: Turn,
+): void {
   turn.log("debug", "unknown-session", `${name} for an unknown session`, connection.context);
   if ((name !== "ICRP" && name !== "OCRP") || (avps.localSessionId ?? 0) === 0) return;
-  refuseCall(connection, avps, generalError(ERROR.invalidSessionId, `${name} for a session that does not exist`), turn);
+  const unknown = generalError(ERROR.invalidSessionId, `${name} for a session that does not exist`);
+  refuseCall(connection, avps, flaw ?? unknown, turn);
 }
 
 function deliver(
@@ -121,7 +128,7 @@ function callFlaw(name: Request, { configuration, state }: Session, avps: AvpVal
   }
   if (state.closed) return because(CDN.administrative, "closed by the administrator");
   if (name !== REQUESTS[configuration.callType]) return WRONG_CALL_TYPE[name];
-  const framing = framingOf(avps);
+  const framing = framingOf(avps, configuration);
   return "flaw" in framing ? framing.flaw : mtuFlaw(configuration, avps);
 }
 

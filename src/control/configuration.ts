@@ -33,8 +33,30 @@ export interface AuthenticationConfiguration {
   readonly chapPassword: Uint8Array | undefined;
 }
 
+/** What is typed in at both ends of a tunnel that nothing is negotiated for. */
+export interface StaticTunnelConfiguration {
+  /** 1 to 2^32-1; unique in the site. */
+  readonly localTunnelId: number;
+  readonly remoteTunnelId: number;
+  /** mode = "hello-only": the peer is asked with HELLO whether it is there (RFC 3931 4.4). */
+  readonly watched: boolean;
+}
+
+/** The same for a session of such a tunnel. */
+export interface StaticSessionConfiguration {
+  /** 1 to 2^32-1; unique in the site. */
+  readonly localSessionId: number;
+  readonly remoteSessionId: number;
+  /** The cookie that we expect: 0, 4 or 8 octets. */
+  readonly localCookie: Uint8Array;
+  /** The cookie that the peer expects: 0, 4 or 8 octets. */
+  readonly remoteCookie: Uint8Array;
+}
+
 export interface SessionConfiguration {
   readonly name: string;
+  /** Present in a tunnel that has its own `static`, and there alone. */
+  readonly static?: StaticSessionConfiguration;
   /** The octets of the Remote End ID AVP (RFC 3931 5.4.4): what the two ends must agree on. */
   readonly remoteEndId: Uint8Array;
   readonly pseudowire: "ethernet";
@@ -54,6 +76,14 @@ export interface SessionConfiguration {
   readonly cookieSize: 0 | 4 | 8;
   /** The L2-Specific Sublayer that the peer shall put into data packets to us (RFC 3931 4.6). */
   readonly l2Sublayer: "none" | "default";
+  /** What the peer shall put sequence numbers into (Data Sequencing AVP, RFC 3931 5.4.4); not "none": needs the sublayer. */
+  readonly sequencing: "none" | "non-ip" | "all";
+  /** How long a frame waits for those that were sent before it (RFC 3931 appendix C); 0: not at all. */
+  readonly reorderTimeoutMs: number;
+  /** How many of the 2^24 sequence numbers are ahead of the one expected: the others are old (RFC 3931 appendix C). */
+  readonly sequenceWindow: number;
+  /** After so many old sequence numbers in a row the peer is held to have begun anew (RFC 3931 appendix C). */
+  readonly resyncAfter: number;
   /** Octets of the payload frame without its Ethernet header; "auto" is what fits the path unfragmented. */
   readonly mtu: number | "auto";
   readonly bridge: string | undefined;
@@ -63,6 +93,8 @@ export interface SessionConfiguration {
 
 export interface TunnelConfiguration {
   readonly name: string;
+  /** Absent: everything is negotiated. */
+  readonly static?: StaticTunnelConfiguration;
   readonly role: Role;
   /** Address or DNS name. A responder may do without and select the peer by host name or Router ID. */
   readonly peer: string | undefined;

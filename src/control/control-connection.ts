@@ -14,6 +14,7 @@ import { sameEndpoint } from "./endpoint.ts";
 import {
   type ChannelState,
   createChannelState,
+  isBeginning,
   ReliableChannel,
   retransmissionCycleMs,
   retransmitDelayMs,
@@ -121,6 +122,13 @@ export class ControlConnection {
     return connection;
   }
 
+  /** One that nobody has to answer: both ids are known. In state idle. */
+  static typedIn(configuration: TunnelConfiguration, origin: ConnectionOrigin, turn: Turn): ControlConnection {
+    const connection = ControlConnection.create(configuration, origin, turn);
+    connection.#stop("setup", turn);
+    return connection;
+  }
+
   get id(): number {
     return this.state.localControlConnectionId;
   }
@@ -157,6 +165,12 @@ export class ControlConnection {
     return effects;
   }
 
+  /** What there is no machine for: a connection that was typed in. */
+  enter(state: "idle" | "established", turn: Turn): void {
+    this.state.state = state;
+    this.state.since = turn.now;
+  }
+
   setPeerWindow(size: number): void {
     this.#channel.setPeerWindow(size);
   }
@@ -190,6 +204,35 @@ export class ControlConnection {
     this.#followPeer(turn);
     if (decoded.kind === "zlb" || isExplicitAcknowledgement(decoded)) return [];
     return this.#channel.accept(ns, decoded);
+  }
+
+  /** The same where there was no handshake. `answered`: what we had sent is acknowledged. */
+  receiveUnnegotiated(
+    decoded: DecodedMessage,
+    turn: Turn,
+  ): { readonly due: readonly DecodedMessage[]; readonly answered: boolean } {
+    const { ns, nr } = decoded.header;
+    const isAcknowledgement = decoded.kind === "zlb" || isExplicitAcknowledgement(decoded);
+    // An acknowledgement of nothing is no beginning.
+    if (!(isAcknowledgement && isBeginning(ns, nr)) && this.#channel.resynchronise(ns, nr)) {
+      this.#encodeAgain(turn);
+      this.sendAgain(turn);
+    }
+    const before = this.state.channel.outstanding.length;
+    const due = this.receive(decoded, turn);
+    return { due, answered: this.state.channel.outstanding.length < before };
+  }
+
+  /** Gives up what the peer has not answered. The next HELLO is like the first one. */
+  beginAnew(turn: Turn): void {
+    if (this.state.channel.acknowledgementDue) this.#acknowledge(turn);
+    this.#channel.reset();
+    for (const kind of ["retransmit", "acknowledge", "hello", "activity"] as const) this.#stop(kind, turn);
+  }
+
+  /** Asks the peer for a sign of life now, unless it is being asked. */
+  hello(turn: Turn): void {
+    if (this.#channel.settled) this.send({ name: "HELLO" }, turn);
   }
 
   /** What is hidden has to be hidden with the secret that the peer uses now. An SCCRQ is known again by its octets. */

@@ -29,6 +29,18 @@ export interface SessionParameters {
   /** The cookie that the peer assigned and that we put into what we send: 0, 4 or 8 octets. */
   readonly remoteCookie: Uint8Array;
   readonly l2Sublayer: "none" | "default";
+  /** Put sequence numbers into all that is sent; only with the sublayer. */
+  readonly sendSequencing: boolean;
+  /**
+   * What the peer was asked to sequence. "all": frames without a sequence number are discarded. "non-ip": those with one
+   * are put in order, the others pass.
+   */
+  readonly receiveSequencing: "none" | "non-ip" | "all";
+  /** How long a frame waits for those before it; 0: not at all. */
+  readonly reorderTimeoutMs: number;
+  /** See `SessionConfiguration`. */
+  readonly sequenceWindow: number;
+  readonly resyncAfter: number;
   readonly interfaceName: string;
   /** Octets; "auto": as much as fits the path to the peer unfragmented. */
   readonly mtu: number | "auto";

@@ -3,17 +3,22 @@ import { describeMessage } from "../avp/describe.ts";
 import { decodeHeader, isVersion2 } from "../avp/header.ts";
 import { ProtocolError } from "../avp/protocol-error.ts";
 import type { Witness } from "../avp/sanitise.ts";
-import { avpsOf } from "./admission.ts";
+import { avpsOf, messageName } from "./admission.ts";
 import { receiveSccrq } from "./answering.ts";
-import type { LcceConfiguration } from "./configuration.ts";
+import type { AnyTunnel } from "./any-tunnel.ts";
+import type { LcceConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection, type ControlConnectionState } from "./control-connection.ts";
 import type { Core, Effect, Endpoint, Entropy, Input, Instant } from "./core.ts";
 import { sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
+import { RefusalLimit } from "./refusal-limit.ts";
 import { Registry } from "./registry.ts";
 import { because, CDN, printable, STOPCCN } from "./result-codes.ts";
 import { discardForged } from "./sccrq.ts";
-import type { Session } from "./session.ts";
+import { scoreOf } from "./selector-score.ts";
+import { Session } from "./session.ts";
+import type { StaticSession } from "./static-session.ts";
+import { StaticTunnel } from "./static-tunnel.ts";
 import { TimerTable } from "./timer-table.ts";
 import { Tunnel } from "./tunnel.ts";
 import type { SavedTunnel } from "./tunnel-state.ts";
@@ -21,9 +26,6 @@ import type { Timer, Turn } from "./turn.ts";
 import { isDualSccrq, receiveVersion2 } from "./version2.ts";
 import type { LcceView } from "./view.ts";
 import { viewOf } from "./view-of.ts";
-
-/** Strangers get at most this many StopCCN a second: nobody's flood is to be reflected. */
-const REFUSALS_PER_SECOND = 10;
 
 type Of<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 
@@ -42,9 +44,12 @@ export class Lcce implements Core {
   readonly #timers = new TimerTable<Timer>();
   readonly #connections = new Registry<ControlConnection>();
   readonly #sessions = new Registry<Session>();
-  readonly #tunnels = new Map<string, Tunnel>();
+  readonly #tunnels = new Map<string, AnyTunnel>();
+  readonly #negotiated: Tunnel[] = [];
+  /** Those that have their ids by configuration. */
+  readonly #staticSessions = new Map<number, StaticSession>();
   #serialNumber = 0;
-  #refusals = { second: 0, count: 0 };
+  readonly #refusals = new RefusalLimit();
   /** The daemon ends: nothing is opened any more. */
   #ending = false;
 
@@ -55,15 +60,30 @@ export class Lcce implements Core {
     this.#serialNumber = saved?.serialNumber ?? 0;
     const tunnels = new Map(saved?.tunnels.map((tunnel) => [tunnel.state.name, tunnel]));
     for (const tunnel of configuration.tunnels) {
-      this.#tunnels.set(tunnel.name, new Tunnel(tunnel, now, tunnels.get(tunnel.name)));
+      this.#tunnels.set(tunnel.name, this.#tunnelOf(tunnel, now, tunnels.get(tunnel.name)));
     }
     if (saved !== undefined) this.#restore(saved);
+  }
+
+  #tunnelOf(configuration: TunnelConfiguration, now: Instant, saved: SavedTunnel | undefined): AnyTunnel {
+    if (configuration.static === undefined) {
+      const negotiated = new Tunnel(configuration, now, saved);
+      this.#negotiated.push(negotiated);
+      return negotiated;
+    }
+    const tunnel = new StaticTunnel(configuration, configuration.static, now, saved);
+    this.#connections.reserve(configuration.static.localTunnelId);
+    for (const session of tunnel.sessions.values()) {
+      this.#sessions.reserve(session.localSessionId);
+      this.#staticSessions.set(session.localSessionId, session);
+    }
+    return tunnel;
   }
 
   #restore({ connections, timers }: LcceState): void {
     for (const tunnel of this.#tunnels.values()) {
       for (const session of tunnel.sessions.values()) {
-        if (session.busy) this.#sessions.assign(session.state.localSessionId, session);
+        if (session instanceof Session && session.busy) this.#sessions.assign(session.state.localSessionId, session);
       }
     }
     for (const state of connections) {
@@ -124,7 +144,7 @@ export class Lcce implements Core {
         this.#serialNumber = (this.#serialNumber + 1) >>> 0;
         return this.#serialNumber;
       },
-      mayRefuse: () => this.#mayRefuse(now, turn),
+      mayRefuse: () => this.#refusals.allows(now, (words) => turn.log("warn", "too-many-refusals", words, {})),
     };
     act(turn);
     for (const connection of turn.touched) this.#flush(connection, turn);
@@ -162,6 +182,9 @@ export class Lcce implements Core {
         );
         return;
       case "tunnel-created":
+        this.#withConnection(input.localControlConnectionId, (tunnel, connection) =>
+          tunnel.created?.(connection, turn),
+        );
         return;
       case "session-created":
       case "session-refused":
@@ -208,7 +231,7 @@ export class Lcce implements Core {
     return tunnel === undefined ? witnesses : [tunnel.configuration.authentication, ...witnesses];
   }
 
-  #withConnection(id: number, act: (tunnel: Tunnel, connection: ControlConnection) => void): void {
+  #withConnection(id: number, act: (tunnel: AnyTunnel, connection: ControlConnection) => void): void {
     const connection = this.#connections.get(id);
     const tunnel = connection && this.#tunnels.get(connection.state.tunnel);
     if (connection !== undefined && tunnel !== undefined && connection.state.life === "open") act(tunnel, connection);
@@ -321,23 +344,12 @@ export class Lcce implements Core {
     );
   }
 
-  #mayRefuse(now: Instant, turn: Turn): boolean {
-    const second = Math.floor(now / 1_000);
-    if (second !== this.#refusals.second) this.#refusals = { second, count: 0 };
-    this.#refusals.count += 1;
-    if (this.#refusals.count === REFUSALS_PER_SECOND + 1) {
-      const message = `more than ${REFUSALS_PER_SECOND} SCCRQs to refuse within a second: the rest is dropped in silence`;
-      turn.log("warn", "too-many-refusals", message, {});
-    }
-    return this.#refusals.count <= REFUSALS_PER_SECOND;
-  }
-
   /** The tunnel that names this peer most closely: by address, host name, Router ID (RFC 3931 3.3). */
   #tunnelFor(decoded: DecodedMessage, from: Endpoint, to: Endpoint): Tunnel | undefined {
     const { hostName, routerId } = avpsOf(decoded);
     let best: Tunnel | undefined;
     let bestRank = 0;
-    for (const tunnel of this.#tunnels.values()) {
+    for (const tunnel of this.#negotiated) {
       const { peer, peerHostname, peerRouterId, local, role } = tunnel.configuration;
       if (local !== "auto" && to.address !== "0.0.0.0" && to.address !== local) continue;
       const score = scoreOf([
@@ -356,7 +368,7 @@ export class Lcce implements Core {
   }
 
   #datapathAnswered(input: Of<"session-created"> | Of<"session-refused">, turn: Turn): void {
-    const session = this.#sessions.get(input.localSessionId);
+    const session = this.#sessions.get(input.localSessionId) ?? this.#staticSessions.get(input.localSessionId);
     if (session === undefined) return;
     const connection = this.#connections.get(session.state.localControlConnectionId);
     if (connection === undefined) return;
@@ -368,7 +380,7 @@ export class Lcce implements Core {
   *#attachedTo(interfaceName: string): Generator<readonly [Session, ControlConnection | undefined]> {
     for (const tunnel of this.#tunnels.values()) {
       for (const session of tunnel.sessions.values()) {
-        if (session.configuration.circuit !== interfaceName) continue;
+        if (!(session instanceof Session) || session.configuration.circuit !== interfaceName) continue;
         const connection = this.#connections.get(session.state.localControlConnectionId);
         yield [session, connection?.state.life === "open" ? connection : undefined];
       }
@@ -382,12 +394,7 @@ export class Lcce implements Core {
       tunnel.open(turn);
       return;
     }
-    const session = tunnel.sessions.get(sessionName);
-    const connection = tunnel.live(turn);
-    if (session === undefined) return;
-    session.state.closed = false;
-    session.state.failures = 0;
-    if (connection?.established && session.callsOn(connection)) session.call(connection, turn);
+    tunnel.sessions.get(sessionName)?.open(tunnel.live(turn), turn);
   }
 
   #close({ tunnel: name, session: sessionName }: Of<"close">, turn: Turn): void {
@@ -435,17 +442,6 @@ export class Lcce implements Core {
       tunnels: Array.from(this.#tunnels.values(), (tunnel) => viewOf(tunnel, this.#connections)),
     };
   }
-}
-
-function messageName(decoded: DecodedMessage): string | undefined {
-  if (decoded.kind === "message") return decoded.message.name;
-  return decoded.kind === "incomplete" ? decoded.name : undefined;
-}
-
-/** How many selectors are set, if all that are set agree; else 0. */
-function scoreOf(selectors: readonly (readonly [configured: unknown, agrees: boolean])[]): number {
-  const set = selectors.filter(([configured]) => configured !== undefined);
-  return set.every(([, agrees]) => agrees) ? set.length : 0;
 }
 
 function sender(from: Endpoint) {

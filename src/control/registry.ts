@@ -11,6 +11,7 @@ export class Registry<Owner> {
   readonly #owners = new Map<number, Owner>();
   /** Ids at rest with the instant of their release, oldest first. */
   readonly #released = new Map<number, Instant>();
+  readonly #reserved = new Set<number>();
 
   get size(): number {
     return this.#owners.size;
@@ -24,12 +25,17 @@ export class Registry<Owner> {
     return this.#owners.values();
   }
 
+  /** Never to be drawn: it is somebody's by configuration. */
+  reserve(id: number): void {
+    this.#reserved.add(id);
+  }
+
   /** An id that nobody has and nobody had lately. */
   draw(entropy: Entropy, now: Instant): number {
     this.#forget(now);
     for (;;) {
       const id = entropy.uint32();
-      if (id !== 0 && !this.#owners.has(id) && !this.#released.has(id)) return id;
+      if (id !== 0 && !this.#owners.has(id) && !this.#released.has(id) && !this.#reserved.has(id)) return id;
     }
   }
 

@@ -200,6 +200,35 @@ export class ReliableChannel<Outgoing, Incoming> {
     return outstanding;
   }
 
+  /**
+   * For two ends that agree on nothing beforehand, so that one that begins anew cannot say so (RFC 3931 has no word on
+   * them). Both zero: the other end begins, and so do we. Else the numbers only go forward: to what it says it has sent,
+   * and to what it says it has received. Returns whether what is outstanding has other numbers now and has to be encoded
+   * again.
+   */
+  resynchronise(ns: number, nr: number): boolean {
+    const { state } = this;
+    if (isBeginning(ns, nr)) {
+      state.nr = 0;
+      return this.#renumber(0);
+    }
+    if (!isOldSequence(ns, state.nr)) state.nr = ns;
+    return isOldSequence(nr, state.nextNs) || nr === state.nextNs ? false : this.#renumber(nr);
+  }
+
+  #renumber(first: number): boolean {
+    const { state } = this;
+    if (first === (state.outstanding[0]?.ns ?? state.nextNs)) return false;
+    state.outstanding = state.outstanding.map((each, index) => ({ ...each, ns: (first + index) & 0xffff }));
+    state.nextNs = (first + state.outstanding.length) & 0xffff;
+    return true;
+  }
+
+  /** Forgets everything: both counters begin at 0 again. */
+  reset(): void {
+    Object.assign(this.state, createChannelState(this.state.ownWindow));
+  }
+
   /** What is still to be acknowledged goes out in another form from now on. */
   encodeAgain(encode: (message: Outgoing, ns: number) => Uint8Array): void {
     for (const outstanding of this.state.outstanding) outstanding.octets = encode(outstanding.message, outstanding.ns);
@@ -214,6 +243,11 @@ export class ReliableChannel<Outgoing, Incoming> {
     collapseCongestionWindow(state.congestion);
     return true;
   }
+}
+
+/** What an end sends that has neither sent nor received anything before. */
+export function isBeginning(ns: number, nr: number): boolean {
+  return ns === 0 && nr === 0;
 }
 
 /** The wait before retransmission number `retransmissions` + 1: doubling from initial to max (RFC 3931 4.2). */

@@ -1,7 +1,7 @@
 import type { CallMessage, CallRole } from "../fsm/call.ts";
-import type { L2Sublayer } from "./admission.ts";
+import { type L2Sublayer, type Sequencing, sendsSequenced } from "./admission.ts";
 import type { SessionConfiguration } from "./configuration.ts";
-import type { CircuitCondition, CircuitErrorCounts, Instant } from "./core.ts";
+import type { CircuitCondition, CircuitErrorCounts, Instant, SessionParameters } from "./core.ts";
 
 export const NO_OCTETS = new Uint8Array(0);
 export const NO_ERRORS: CircuitErrorCounts = { hardwareOverruns: 0, bufferOverruns: 0, timeouts: 0, alignments: 0 };
@@ -34,6 +34,10 @@ export interface SessionState {
   localCookie: Uint8Array;
   remoteCookie: Uint8Array;
   l2Sublayer: L2Sublayer;
+  /** What we ask the peer to sequence. */
+  sequencing: Sequencing;
+  /** What the peer asks us to sequence. */
+  peerSequencing: Sequencing;
   tieBreaker: Uint8Array | undefined;
   /** The peer's message that waits for the datapath's word: only then is it known to be acceptable. */
   held: CallMessage | undefined;
@@ -65,6 +69,8 @@ export function initialSessionState(configuration: SessionConfiguration, now: In
     localCookie: NO_OCTETS,
     remoteCookie: NO_OCTETS,
     l2Sublayer: configuration.l2Sublayer,
+    sequencing: configuration.sequencing,
+    peerSequencing: "none",
     tieBreaker: undefined,
     held: undefined,
     datapath: "none",
@@ -83,5 +89,31 @@ export function initialSessionState(configuration: SessionConfiguration, now: In
     closed: false,
     since: now,
     lastError: "",
+  };
+}
+
+/** The session as the datapath has to make it. */
+export function sessionParameters(
+  localControlConnectionId: number,
+  { localSessionId, remoteSessionId, localCookie, remoteCookie, l2Sublayer, peerSequencing }: SessionState,
+  configuration: SessionConfiguration,
+): SessionParameters {
+  return {
+    localControlConnectionId,
+    localSessionId,
+    remoteSessionId,
+    localCookie,
+    remoteCookie,
+    l2Sublayer,
+    sendSequencing: sendsSequenced(peerSequencing, configuration),
+    // Not what the peer's wish has made of it: it may not hear of that before the last message.
+    receiveSequencing: configuration.sequencing,
+    reorderTimeoutMs: configuration.reorderTimeoutMs,
+    sequenceWindow: configuration.sequenceWindow,
+    resyncAfter: configuration.resyncAfter,
+    interfaceName: configuration.interfaceName,
+    mtu: configuration.mtu,
+    bridge: configuration.bridge,
+    addresses: configuration.addresses,
   };
 }

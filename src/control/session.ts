@@ -4,7 +4,14 @@ import { stepIncomingCallRecipient } from "../fsm/incoming-call-recipient.ts";
 import { stepIncomingCallSender } from "../fsm/incoming-call-sender.ts";
 import { stepOutgoingCallRecipient } from "../fsm/outgoing-call-recipient.ts";
 import { stepOutgoingCallSender } from "../fsm/outgoing-call-sender.ts";
-import { ETHERNET_PSEUDOWIRE, framingOf, mtuFlaw } from "./admission.ts";
+import {
+  confirmationFlaw,
+  ETHERNET_PSEUDOWIRE,
+  framingOf,
+  replyFlaw,
+  SEQUENCING_LEVELS,
+  sendsSequenced,
+} from "./admission.ts";
 import { callMessage } from "./call-messages.ts";
 import { CircuitReports } from "./circuit-reports.ts";
 import { carriesFrames, describeStatus } from "./circuit-status.ts";
@@ -15,7 +22,7 @@ import { retransmissionCycleMs } from "./reliable-channel.ts";
 import { because, CDN, describeResult, ERROR, generalError, type Result } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import { OUT_OF_TURN, SessionJournal } from "./session-journal.ts";
-import { NO_ERRORS, NO_OCTETS, type SessionState } from "./session-state.ts";
+import { NO_ERRORS, NO_OCTETS, type SessionState, sessionParameters } from "./session-state.ts";
 import { type SessionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 
 const STEPPERS = {
@@ -129,26 +136,13 @@ export class Session {
   }
 
   #contentFlaw(name: CallMessage, avps: AvpValues): Result | undefined {
-    if (name === "ICRP" || name === "OCRP") {
-      const framing = framingOf(avps);
-      return "flaw" in framing ? framing.flaw : mtuFlaw(this.configuration, avps);
-    }
-    return this.#confirmationFlaw(name, avps);
-  }
-
-  /** The sublayer may be named again in the last message; the datapath was made with what was said before. */
-  #confirmationFlaw(name: CallMessage, avps: AvpValues): Result | undefined {
-    if (avps.l2SpecificSublayer === undefined && avps.dataSequencing === undefined) return undefined;
-    const framing = framingOf(avps);
-    if ("flaw" in framing) return framing.flaw;
-    if (framing.l2Sublayer === this.state.l2Sublayer) return undefined;
-    const message = `the L2-Specific Sublayer of the ${name} is not that of the messages before`;
-    return generalError(ERROR.valueOutOfRange, message);
+    const flawOf = name === "ICRP" || name === "OCRP" ? replyFlaw : confirmationFlaw;
+    return flawOf(name, avps, this.configuration, this.state);
   }
 
   #accept(name: CallMessage, avps: AvpValues, connection: ControlConnection, turn: Turn): void {
     if (name === "ICRP" || name === "OCRP") this.#takeOffer(avps);
-    else if (avps.circuitStatus !== undefined) this.#takeCircuitStatus(avps.circuitStatus, turn);
+    else this.#takeConfirmation(avps, turn);
     if (name === "ICRP") {
       this.#prepare("ICRP", connection, turn);
       return;
@@ -157,6 +151,12 @@ export class Session {
     // An OCCN may overtake the datapath's answer.
     if (name === "OCCN" && this.state.datapath === "asked") this.state.held = "OCCN";
     else this.#step({ type: `rx.${name}`, verdict: "acceptable" }, undefined, connection, turn);
+  }
+
+  /** The last message says again what has changed since, and nothing else (RFC 3931 5.4.4, 5.4.5). */
+  #takeConfirmation({ circuitStatus, dataSequencing }: AvpValues, turn: Turn): void {
+    if (circuitStatus !== undefined) this.#takeCircuitStatus(circuitStatus, turn);
+    if (dataSequencing !== undefined) this.state.peerSequencing = SEQUENCING_LEVELS[dataSequencing] ?? "none";
   }
 
   /** Our call won the tie: the peer's is refused by whoever received it. */
@@ -246,6 +246,13 @@ export class Session {
     this.#step({ type: "local.circuit-open" }, undefined, connection, turn);
   }
 
+  /** An administrator's open. `connection`: the tunnel's, if it has one. */
+  open(connection: ControlConnection | undefined, turn: Turn): void {
+    this.state.closed = false;
+    this.state.failures = 0;
+    if (connection?.established && this.callsOn(connection)) this.call(connection, turn);
+  }
+
   /** Ends the call with a CDN. `reason`: a sentence, remembered as the last error. */
   close(cause: Result, reason: string, connection: ControlConnection, turn: Turn): void {
     if (this.state.closed) this.#journal.closed(reason, turn);
@@ -299,6 +306,8 @@ export class Session {
     // RFC 3931 8.2: a new random cookie for each session.
     state.localCookie = turn.entropy.secretOctets(this.configuration.cookieSize);
     state.l2Sublayer = this.configuration.l2Sublayer;
+    state.sequencing = this.configuration.sequencing;
+    state.peerSequencing = "none";
     this.#reports.begin();
     this.#armSetup(turn);
   }
@@ -306,12 +315,16 @@ export class Session {
   /** What the peer's request or reply says of its end. */
   #takeOffer(avps: AvpValues): void {
     const { state } = this;
-    const framing = framingOf(avps);
+    const framing = framingOf(avps, this.configuration);
     this.#takeRemoteId(avps.localSessionId ?? 0);
     state.remoteCookie = avps.assignedCookie ?? NO_OCTETS;
     state.remoteCircuitStatus = avps.circuitStatus ?? 0;
     // One sublayer serves both directions in the datapath: the peer's wish decides, and our next message says so.
-    if ("l2Sublayer" in framing) state.l2Sublayer = framing.l2Sublayer;
+    if ("flaw" in framing) return;
+    state.l2Sublayer = framing.l2Sublayer;
+    state.peerSequencing = framing.peerSequencing;
+    // Who sends sequence numbers has to get some: the kernel discards what comes without.
+    if (sendsSequenced(state.peerSequencing, this.configuration)) state.sequencing = "all";
   }
 
   #prepare(message: "ICRQ" | "ICRP", connection: ControlConnection, turn: Turn): void {
@@ -322,12 +335,8 @@ export class Session {
 
   #makeDatapath(connection: ControlConnection, turn: Turn): void {
     const { state, configuration } = this;
-    const { localSessionId, remoteSessionId, localCookie, remoteCookie, l2Sublayer } = state;
-    const { interfaceName, mtu, bridge, addresses } = configuration;
     state.datapath = "asked";
-    const ids = { localControlConnectionId: connection.id, localSessionId, remoteSessionId };
-    const session = { ...ids, localCookie, remoteCookie, l2Sublayer, interfaceName, mtu, bridge, addresses };
-    turn.emit({ type: "create-session", session });
+    turn.emit({ type: "create-session", session: sessionParameters(connection.id, state, configuration) });
   }
 
   #takeRemoteId(remoteSessionId: number): void {

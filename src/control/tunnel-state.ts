@@ -13,6 +13,8 @@ export interface TunnelState {
   alternatives: string[];
   /** Local id of the connection that counts: the established one, else the attempt under way; 0 without any. */
   live: number;
+  /** Of a static tunnel: the datapath has made it. */
+  made: boolean;
   /** Failed attempts in a row. */
   failures: number;
   /** Why it is closed and stays so until an administrator opens it: peers are told. */
@@ -38,6 +40,7 @@ export function initialState({ name, peer }: TunnelConfiguration, now: Instant):
     address,
     alternatives: [],
     live: 0,
+    made: false,
     failures: 0,
     closed: undefined,
     since: now,

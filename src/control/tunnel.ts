@@ -3,6 +3,7 @@ import { MESSAGES, type MessageName } from "../avp/messages.ts";
 import type { ControlConnectionEffect, ControlConnectionEvent } from "../fsm/control-connection.ts";
 import { avpsOf, formFlaw, isFarewell, unknownTypeFlaw } from "./admission.ts";
 import { alternativesOf } from "./alternatives.ts";
+import type { AnyTunnel } from "./any-tunnel.ts";
 import { Authentication } from "./authentication.ts";
 import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
 import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
@@ -21,7 +22,7 @@ import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 const REPLACED = "replaced by a new control connection";
 
 /** One configured peer: opens and accepts its control connections, keeps at most one established, tries again. */
-export class Tunnel {
+export class Tunnel implements AnyTunnel {
   configuration: TunnelConfiguration;
   readonly state: TunnelState;
   readonly sessions: SessionTable;

@@ -1,11 +1,10 @@
+import type { AnySession, AnyTunnel } from "./any-tunnel.ts";
 import { carriesFrames } from "./circuit-status.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { Registry } from "./registry.ts";
-import type { Session } from "./session.ts";
-import type { Tunnel } from "./tunnel.ts";
 import type { SessionView, TunnelView } from "./view.ts";
 
-export function viewOf(tunnel: Tunnel, connections: Registry<ControlConnection>): TunnelView {
+export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnection>): TunnelView {
   const { configuration, state } = tunnel;
   const live = tunnel.live({ connections })?.state;
   return {
@@ -24,7 +23,7 @@ export function viewOf(tunnel: Tunnel, connections: Registry<ControlConnection>)
   };
 }
 
-function viewOfSession({ configuration, state }: Session): SessionView {
+function viewOfSession({ configuration, state }: AnySession): SessionView {
   return {
     name: configuration.name,
     state: state.state,
@@ -35,6 +34,8 @@ function viewOfSession({ configuration, state }: Session): SessionView {
     localCookieSize: state.localCookie.length,
     remoteCookieSize: state.remoteCookie.length,
     l2Sublayer: state.l2Sublayer,
+    localSequencing: state.sequencing,
+    remoteSequencing: state.peerSequencing,
     localCircuitActive: state.localSessionId !== 0 && state.circuit.condition === "up",
     remoteCircuitActive: carriesFrames(state.remoteCircuitStatus),
     remoteErrors: state.remoteErrors,

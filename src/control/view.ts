@@ -16,6 +16,9 @@ export interface SessionView {
   readonly localCookieSize: number;
   readonly remoteCookieSize: number;
   readonly l2Sublayer: "none" | "default";
+  /** What each end asks the other to put sequence numbers into. */
+  readonly localSequencing: "none" | "non-ip" | "all";
+  readonly remoteSequencing: "none" | "non-ip" | "all";
   readonly localCircuitActive: boolean;
   /** Active and not on standby: frames may be sent. */
   readonly remoteCircuitActive: boolean;

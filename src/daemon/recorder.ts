@@ -5,7 +5,7 @@ import type { Core, Effect, Entropy, Input, Instant } from "../control/core.ts";
 import type { LcceView } from "../control/view.ts";
 import type { Lines } from "./recording-file.ts";
 import { type Draw, FORMAT, hexOf, type RecordingEntry, writeEntry, writeHeader } from "./recording-format.ts";
-import { RecordingStandIns } from "./stand-ins.ts";
+import { RecordingStandIns, withoutCookies } from "./stand-ins.ts";
 
 type DatagramInput = Extract<Input, { readonly type: "datagram" }>;
 
@@ -30,7 +30,10 @@ export class Recorder {
   constructor(lines: Lines, version: string, configuration: LcceConfiguration, now: Instant) {
     this.#lines = lines;
     const recorded = new Date().toISOString();
-    this.#header = writeHeader({ format: FORMAT, version, recorded, now, configuration }, this.#standIns.secret);
+    this.#header = writeHeader(
+      { format: FORMAT, version, recorded, now, configuration: withoutCookies(configuration, this.#standIns) },
+      this.#standIns.secret,
+    );
   }
 
   /** The entropy that the core has to draw from. */

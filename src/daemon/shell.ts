@@ -30,6 +30,8 @@ export class Shell {
   /** The deadline that the timer is set for. */
   #timerAt: Instant = Number.POSITIVE_INFINITY;
   #settled: () => void = () => undefined;
+  /** Sockets of tunnels that the datapath is deleting. */
+  readonly #beingDeleted = new Set<number>();
 
   constructor(core: Core, datapath: Datapath, log: Log) {
     this.#core = core;
@@ -164,6 +166,7 @@ export class Shell {
     const { localControlConnectionId } = effect;
     if (effect.type === "close-socket") {
       this.transport.close(localControlConnectionId);
+      this.#beingDeleted.delete(localControlConnectionId);
       return;
     }
     try {
@@ -231,13 +234,15 @@ export class Shell {
   }
 
   async #deleteTunnel(localControlConnectionId: number): Promise<void> {
+    this.#beingDeleted.add(localControlConnectionId);
     try {
       await this.#datapath.deleteTunnel(localControlConnectionId);
     } catch (error) {
       this.#datapathTrouble(error);
     }
-    // The connection lingers: its peer's retransmissions still want an answer.
-    this.#takeBack(localControlConnectionId);
+    // The connection lingers: its peer's retransmissions still want an answer. But with ids that are typed in the
+    // socket may have been closed, and the one that bears its name now is of the next attempt.
+    if (this.#beingDeleted.delete(localControlConnectionId)) this.#takeBack(localControlConnectionId);
   }
 
   async #createSession({ session }: Of<"create-session">): Promise<void> {

@@ -40,6 +40,9 @@ export interface SessionReport {
   readonly interface: string;
   readonly pseudowire: "ethernet";
   readonly l2_sublayer: "none" | "default";
+  /** What each end asks the other to put sequence numbers into. */
+  readonly local_sequencing: "none" | "non-ip" | "all";
+  readonly remote_sequencing: "none" | "non-ip" | "all";
   readonly local_cookie_size: number;
   readonly remote_cookie_size: number;
   /** Circuit Status AVP (RFC 3931 5.4.5), ours and the peer's. "up": active, and not on standby (RFC 5641). */
@@ -62,6 +65,7 @@ export interface CounterReport {
   readonly received_packets: number;
   readonly received_octets: number;
   readonly receive_errors: number;
+  readonly sequence_discards: number;
   readonly sent_packets: number;
   readonly sent_octets: number;
   readonly send_errors: number;
@@ -142,6 +146,8 @@ function reportSession(
     interface: session.interfaceName,
     pseudowire: session.pseudowire,
     l2_sublayer: session.l2Sublayer,
+    local_sequencing: session.localSequencing,
+    remote_sequencing: session.remoteSequencing,
     local_cookie_size: session.localCookieSize,
     remote_cookie_size: session.remoteCookieSize,
     circuit_status: {
@@ -158,6 +164,7 @@ function reportSession(
       received_packets: counters?.receivedPackets ?? 0,
       received_octets: counters?.receivedOctets ?? 0,
       receive_errors: counters?.receiveErrors ?? 0,
+      sequence_discards: counters?.sequenceDiscards ?? 0,
       sent_packets: counters?.sentPackets ?? 0,
       sent_octets: counters?.sentOctets ?? 0,
       send_errors: counters?.sendErrors ?? 0,

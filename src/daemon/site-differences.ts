@@ -1,8 +1,11 @@
 /** Keys of the file that are not called what the part of the configuration is that they make. */
-const KEYS: Readonly<Record<string, string>> = { interfaceName: "interface", secrets: "secret" };
+const KEYS: Readonly<Record<string, string>> = { interfaceName: "interface", secrets: "secret", watched: "mode" };
 
 /** What of a configuration is not in the file, or by itself no reason for a restart. */
 const NOT_KEYS: readonly string[] = ["name", "warnings"];
+
+/** Parts that are no table in the file: their keys stand beside the others. */
+const FLAT: readonly string[] = ["static"];
 
 /** In the file each of them is a table of its own, by name. */
 const TABLES: Readonly<Record<string, string>> = { tunnels: "tunnel", sessions: "session" };
@@ -23,6 +26,7 @@ function differencesOf(name: string, before: unknown, after: unknown, path: stri
   const table = TABLES[name];
   if (table !== undefined) return differencesOfTables(named(before), named(after), `${path}${table}.`);
   const key = `${path}${KEYS[name] ?? keyOf(name)}`;
+  if (FLAT.includes(name)) return differences(Object(before), Object(after), path);
   if (isGroup(before) && isGroup(after)) return differences(before, after, `${key}.`);
   return same(before, after) ? [] : [key];
 }

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { StandIns } from "../avp/sanitise.ts";
+import type { LcceConfiguration, SessionConfiguration } from "../control/configuration.ts";
 
 const KEY_LENGTH = 32;
 
@@ -36,4 +37,19 @@ export class RecordingStandIns implements StandIns {
   #hash(octets: Uint8Array, block: number): Uint8Array {
     return createHmac("sha256", this.#key).update(`${block} `).update(octets).digest();
   }
+}
+
+/** Cookies that are typed in stand in the configuration, and keep their length. */
+export function withoutCookies(
+  configuration: LcceConfiguration,
+  standIns: Pick<StandIns, "octets">,
+): LcceConfiguration {
+  const session = (each: SessionConfiguration): SessionConfiguration => {
+    if (each.static === undefined) return each;
+    const { localCookie, remoteCookie } = each.static;
+    const cookies = { localCookie: standIns.octets(localCookie), remoteCookie: standIns.octets(remoteCookie) };
+    return { ...each, static: { ...each.static, ...cookies } };
+  };
+  const tunnels = configuration.tunnels.map((tunnel) => ({ ...tunnel, sessions: tunnel.sessions.map(session) }));
+  return { ...configuration, tunnels };
 }

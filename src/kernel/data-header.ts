@@ -7,7 +7,7 @@
  *     |T|x|x|x|x|x|x|x|x|x|x|x|  Ver  |          Reserved (0)         |
  *     |                           Session ID                          |
  *     |               Cookie (optional, 4 or 8 octets)                |
- *     |  Default L2-Specific Sublayer (optional, RFC 3931 4.6): x S x | Sequence Number
+ *     |  Default L2-Specific Sublayer (optional, RFC 3931 4.6): V S x | Sequence Number
  *     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * Everything here works on ranges of a buffer and allocates nothing: it runs once per packet.
@@ -16,6 +16,9 @@
 /** Flags and Version, Session ID. */
 const FIXED_OCTETS = 8;
 const L2_SUBLAYER_OCTETS = 4;
+/** In the first octet of the sublayer: the packet is for VCCV, no frame (RFC 5085 6.1); its sequence number is valid. */
+const VCCV_BIT = 0x80;
+const SEQUENCED_BIT = 0x40;
 const CONTROL_BIT = 0x80;
 const VERSION_MASK = 0x0f;
 const VERSION = 3;
@@ -37,7 +40,7 @@ export function dataHeaderLength(layout: DataHeaderLayout): number {
 
 /**
  * The header before every frame sent to `remoteSessionId`. Flags other than Ver, the reserved octets and the sublayer
- * (no sequencing: S=0) are zero. RFC 3931 4.1.2.1, 4.6
+ * (S=0; `putSequence` changes that) are zero. RFC 3931 4.1.2.1, 4.6
  */
 export function encodeDataHeader(remoteSessionId: number, layout: DataHeaderLayout): Uint8Array {
   const header = new Uint8Array(dataHeaderLength(layout));
@@ -45,6 +48,29 @@ export function encodeDataHeader(remoteSessionId: number, layout: DataHeaderLayo
   new DataView(header.buffer).setUint32(4, remoteSessionId);
   header.set(layout.cookie, FIXED_OCTETS);
   return header;
+}
+
+/** Sets S and Sequence Number in a header that begins at `start`, which must have the sublayer. RFC 3931 4.6 */
+export function putSequence(octets: Uint8Array, start: number, headerLength: number, sequence: number): void {
+  const sublayer = start + headerLength - L2_SUBLAYER_OCTETS;
+  octets[sublayer] = SEQUENCED_BIT;
+  octets[sublayer + 1] = sequence >>> 16;
+  octets[sublayer + 2] = sequence >>> 8;
+  octets[sublayer + 3] = sequence;
+}
+
+export const NOT_SEQUENCED = -1;
+export const NO_FRAME = -2;
+
+/**
+ * What the sublayer before a frame says: its Sequence Number, that it has none (0 is a valid one), or that it is a packet
+ * of VCCV, which nobody may send to us, for we do not offer that (RFC 5085 6.3). RFC 3931 4.6
+ */
+export function readSublayer(octets: Uint8Array, frame: number): number {
+  const flags = octets[frame - 4] as number;
+  if ((flags & VCCV_BIT) !== 0) return NO_FRAME;
+  if ((flags & SEQUENCED_BIT) === 0) return NOT_SEQUENCED;
+  return ((octets[frame - 3] as number) << 16) + ((octets[frame - 2] as number) << 8) + (octets[frame - 1] as number);
 }
 
 /**
@@ -88,8 +114,7 @@ export function readSessionId(octets: Uint8Array, start: number): number {
 
 /**
  * Where the frame of a data message begins, or -1: it is too short for the layout, or its cookie is not the one agreed
- * on and it must be discarded (RFC 3931 4.5). The sublayer is skipped: without sequencing its content is not judged
- * (RFC 3931 4.6). Every octet of the cookie is compared, whichever differs first.
+ * on and it must be discarded (RFC 3931 4.5). The sublayer is skipped, see `readSublayer`. Every octet of the cookie is compared, whichever differs first.
  */
 export function frameStart(octets: Uint8Array, start: number, end: number, layout: DataHeaderLayout): number {
   const frame = start + dataHeaderLength(layout);

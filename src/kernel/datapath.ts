@@ -22,6 +22,19 @@ export interface SessionRequest {
   /** Put into what is sent: 0, 4 or 8 octets. */
   readonly remoteCookie: Uint8Array;
   readonly l2Sublayer: "none" | "default";
+  /** Put sequence numbers into all that is sent; only with the sublayer (RFC 3931 4.6). */
+  readonly sendSequencing: boolean;
+  /**
+   * "all": frames without a sequence number are discarded. "non-ip": those with one are put in order, the others pass.
+   * The kernel does the latter in any case, and discards what has none where `sendSequencing` is set, too.
+   */
+  readonly receiveSequencing: "none" | "non-ip" | "all";
+  /** How long a frame waits for those before it (RFC 3931 appendix C); 0: not at all. */
+  readonly reorderTimeoutMs: number;
+  /** 1 to 2^23: sequence numbers ahead of the one expected that are new. The kernel has its own. */
+  readonly sequenceWindow: number;
+  /** So many old sequence numbers in a row are a new beginning. The kernel has its own. */
+  readonly resyncAfter: number;
   /** At most 15 characters. */
   readonly interfaceName: string;
   /** Octets; "auto": the path's MTU (IP_MTU of the socket) less all headers. */
@@ -39,6 +52,8 @@ export interface SessionCounters {
   readonly receivedPackets: number;
   readonly receivedOctets: number;
   readonly receiveErrors: number;
+  /** Those among them that the sequence numbers cost: late, twice, or without one where there ought to be. */
+  readonly sequenceDiscards: number;
   readonly sentPackets: number;
   readonly sentOctets: number;
   readonly sendErrors: number;

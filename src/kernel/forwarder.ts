@@ -1,9 +1,20 @@
 import { constants } from "node:os";
 import { admit, type Backlog } from "./control-inbox.ts";
-import { type DataHeaderLayout, datagramKind, encodeDataHeader, frameStart, readSessionId } from "./data-header.ts";
+import {
+  type DataHeaderLayout,
+  datagramKind,
+  encodeDataHeader,
+  frameStart,
+  NO_FRAME,
+  NOT_SEQUENCED,
+  putSequence,
+  readSessionId,
+  readSublayer,
+} from "./data-header.ts";
 import { ReceiveBatch, SendBatch, type SendTarget } from "./datagram-batch.ts";
 import type { SessionCounters } from "./datapath.ts";
 import {
+  addressOf,
   close,
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
@@ -14,6 +25,7 @@ import {
   readAt,
   writeAt,
 } from "./libc.ts";
+import { SEQUENCE_MASK, type SequenceVerdict, SequenceWindow, type SequencingSettings } from "./sequence-window.ts";
 
 const { EAGAIN, EINTR } = constants.errno;
 const ETHERNET_HEADER_OCTETS = 14;
@@ -43,6 +55,9 @@ export interface ForwardedSession {
   readonly remoteSessionId: number;
   readonly receiveLayout: DataHeaderLayout;
   readonly sendLayout: DataHeaderLayout;
+  readonly sendSequencing: boolean;
+  readonly receiveSequencing: "none" | "non-ip" | "all";
+  readonly sequencing: SequencingSettings;
   readonly interfaceName: string;
   readonly tapFd: number;
 }
@@ -81,6 +96,11 @@ class Session implements Source {
   readonly header: Uint8Array;
   readonly counters: Mutable<SessionCounters>;
   readonly pump: () => void;
+  /** Where frames are put in order. */
+  readonly window: SequenceWindow | undefined;
+  readonly hasSublayer: boolean;
+  /** Of the next frame that is sent. */
+  sequence = 0;
   raised = false;
 
   constructor(description: ForwardedSession, tunnel: Tunnel, pump: (session: Session) => void) {
@@ -94,11 +114,37 @@ class Session implements Source {
       receivedPackets: 0,
       receivedOctets: 0,
       receiveErrors: 0,
+      sequenceDiscards: 0,
       sentPackets: 0,
       sentOctets: 0,
       sendErrors: 0,
     };
+    this.hasSublayer = description.receiveLayout.l2Sublayer === "default";
+    if (description.receiveSequencing !== "none") {
+      this.window = new SequenceWindow(description.sequencing, (frame) => this.#deliverLate(frame));
+    }
     this.pump = () => pump(this);
+  }
+
+  /** A frame that has waited for others. */
+  #deliverLate(frame: Uint8Array): void {
+    this.count(frame.length, this.raised ? writeAt(this.fd, Number(addressOf(frame)), frame.length) : -1);
+  }
+
+  /** What its sequence number costs. */
+  discard(): void {
+    this.counters.sequenceDiscards++;
+    this.counters.receiveErrors++;
+  }
+
+  count(length: number, written: number): void {
+    const { counters } = this;
+    if (written !== length) {
+      counters.receiveErrors++;
+      return;
+    }
+    counters.receivedPackets++;
+    counters.receivedOctets += length;
   }
 }
 
@@ -113,6 +159,8 @@ export class Forwarder {
   readonly #sources: (Source | undefined)[] = [];
   readonly #tunnels = new Map<number, Tunnel>();
   readonly #sessions = new Map<number, Session>();
+  /** Those where frames wait for others. */
+  readonly #holding = new Set<Session>();
   readonly #received = new ReceiveBatch(RECEIVED_PIECES);
   readonly #outgoing = new SendBatch(FRAMES_PER_TURN, SEND_OCTETS);
 
@@ -140,10 +188,30 @@ export class Forwarder {
 
   /** Waits until something is readable, at most `timeoutMs`, and serves all that is, once. */
   turn(timeoutMs: number): void {
-    const count = epollWait(this.#epoll, this.#ready, EVENTS, timeoutMs);
+    const count = epollWait(
+      this.#epoll,
+      this.#ready,
+      EVENTS,
+      this.#holding.size > 0 ? this.#patience(timeoutMs) : timeoutMs,
+    );
     for (let event = 0; event < count; event++) {
       const index = this.#ready.readUInt32LE(event * EVENT_OCTETS + EVENT_DATA);
       this.#sources[index]?.pump();
+    }
+    if (this.#holding.size > 0) this.#expire();
+  }
+
+  /** How long nothing that waits is due. */
+  #patience(timeoutMs: number): number {
+    const deadlines = Array.from(this.#holding, ({ window }) => window?.deadline ?? Number.POSITIVE_INFINITY);
+    return Math.max(0, Math.min(timeoutMs, Math.ceil(Math.min(...deadlines) - performance.now())));
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    for (const session of this.#holding) {
+      session.window?.expire(now);
+      if (session.window?.holds !== true) this.#holding.delete(session);
     }
   }
 
@@ -191,6 +259,7 @@ export class Forwarder {
     const session = this.#sessions.get(localSessionId);
     if (session === undefined) return;
     session.raised = false;
+    session.window?.clear();
     this.#ignore(session);
     let frames = 0;
     while (frames < LONGEST_DEVICE_QUEUE && this.#dropFrame(session)) frames++;
@@ -200,6 +269,7 @@ export class Forwarder {
     const session = this.#sessions.get(localSessionId);
     if (session === undefined) return;
     this.#ignore(session);
+    this.#holding.delete(session);
     session.tunnel.sessions.delete(localSessionId | 0);
     this.#sessions.delete(localSessionId);
   }
@@ -258,13 +328,29 @@ export class Forwarder {
     const frame = frameStart(this.#received.octets, start, end, session.description.receiveLayout);
     const length = end - frame;
     const { counters } = session;
-    const deliverable = frame >= 0 && session.raised && length >= ETHERNET_HEADER_OCTETS;
-    if (!deliverable || writeAt(session.fd, this.#received.address + frame, length) !== length) {
+    if (frame < 0 || !session.raised || length < ETHERNET_HEADER_OCTETS) counters.receiveErrors++;
+    else if (session.hasSublayer) this.#deliverInOrder(session, frame, length);
+    else session.count(length, writeAt(session.fd, this.#received.address + frame, length));
+  }
+
+  #deliverInOrder(session: Session, frame: number, length: number): void {
+    const { octets, address } = this.#received;
+    const { window, counters } = session;
+    const sequence = readSublayer(octets, frame);
+    if (sequence === NO_FRAME) {
       counters.receiveErrors++;
       return;
     }
-    counters.receivedPackets++;
-    counters.receivedOctets += length;
+    const isUnordered = window === undefined || sequence === NOT_SEQUENCED;
+    const verdict = isUnordered ? judgeUnordered(session.description, sequence) : window.judge(sequence);
+    if (verdict === "discard") session.discard();
+    else if (verdict === "deliver") {
+      session.count(length, writeAt(session.fd, address + frame, length));
+      if (isUnordered) return;
+      window.advance();
+    } else if (window?.hold(sequence, octets.slice(frame, frame + length), performance.now()) === true) {
+      this.#holding.add(session);
+    } else session.discard();
   }
 
   readonly #pumpTap = (session: Session): void => {
@@ -297,6 +383,10 @@ export class Forwarder {
       return true;
     }
     for (let index = 0; index < header.length; index++) batch.octets[batch.position + index] = header[index] as number;
+    if (session.description.sendSequencing) {
+      putSequence(batch.octets, batch.position, header.length, session.sequence);
+      session.sequence = (session.sequence + 1) & SEQUENCE_MASK;
+    }
     batch.append(header.length + length);
     return true;
   }
@@ -309,4 +399,9 @@ export class Forwarder {
     this.#ignore(session);
     this.#events.deviceLost(session.description.localSessionId);
   }
+}
+
+/** Of a frame whose sequence number is not judged: who asked for one in every frame takes none without. */
+function judgeUnordered({ receiveSequencing }: ForwardedSession, sequence: number): SequenceVerdict {
+  return sequence === NOT_SEQUENCED && receiveSequencing === "all" ? "discard" : "deliver";
 }

@@ -187,8 +187,11 @@ function sessionAttributes(session: SessionRequest): L2tpAttributes {
     pseudowireType: PSEUDOWIRE_ETHERNET,
     // Without it the kernel assumes the default sublayer; the device's MTU follows from it and from the cookie.
     l2SublayerType: L2_SUBLAYER_TYPES[session.l2Sublayer],
-    // Otherwise the kernel begins to send sequence numbers as soon as it receives one.
+    sendSequencing: session.sendSequencing ? 1 : 0,
+    receiveSequencing: session.receiveSequencing === "all" ? 1 : 0,
+    // Otherwise the kernel begins and ends to send sequence numbers as it receives them.
     lnsMode: 1,
+    reorderTimeout: BigInt(session.reorderTimeoutMs),
     ...(remoteCookie.length > 0 && { cookie: remoteCookie }),
     ...(localCookie.length > 0 && { peerCookie: localCookie }),
     interfaceName: session.interfaceName,
@@ -271,6 +274,7 @@ function countersOf({ connectionId = 0, sessionId = 0, statistics = {} }: L2tpAt
     receivedPackets: Number(statistics.receivedPackets ?? 0n),
     receivedOctets: Number(statistics.receivedOctets ?? 0n),
     receiveErrors: Number(statistics.receiveErrors ?? 0n),
+    sequenceDiscards: Number(statistics.sequenceDiscards ?? 0n),
     sentPackets: Number(statistics.sentPackets ?? 0n),
     sentOctets: Number(statistics.sentOctets ?? 0n),
     sendErrors: Number(statistics.sendErrors ?? 0n),

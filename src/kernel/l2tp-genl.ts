@@ -37,6 +37,7 @@ const STATISTICS = {
   sendErrors: [3, u64],
   receivedPackets: [4, u64],
   receivedOctets: [5, u64],
+  sequenceDiscards: [6, u64],
   receiveErrors: [8, u64],
 } as const;
 
@@ -54,7 +55,11 @@ export const L2TP_ATTRIBUTES = {
   cookie: [15, octets],
   /** What we expect in packets: our own Assigned Cookie. */
   peerCookie: [16, octets],
+  receiveSequencing: [18, u8],
+  sendSequencing: [19, u8],
   lnsMode: [20, u8],
+  /** Milliseconds. */
+  reorderTimeout: [22, u64],
   fd: [23, u32],
   statistics: [30, nested(STATISTICS)],
 } as const;

@@ -10,6 +10,8 @@ export function sessionFlaw(session: SessionRequest): string | undefined {
   if (!isId(session.localSessionId) || !isId(session.remoteSessionId)) return "session ids are 1 to 4294967295";
   if (![session.localCookie, session.remoteCookie].every(({ length }) => length === 0 || length === 4 || length === 8))
     return "cookies have 0, 4 or 8 octets";
+  const { sendSequencing, receiveSequencing, l2Sublayer } = session;
+  if ((sendSequencing || receiveSequencing !== "none") && l2Sublayer === "none") return "sequencing needs the sublayer";
   if (!isInterfaceName(session.interfaceName)) return `"${session.interfaceName}" is not an interface name`;
   const address = session.addresses.find((each) => !isCidr(each));
   if (address !== undefined) return `"${address}" is not an address in CIDR notation`;

@@ -139,6 +139,13 @@ class UserspaceWorker {
       remoteSessionId: session.remoteSessionId,
       receiveLayout: { cookie: session.localCookie, l2Sublayer: session.l2Sublayer },
       sendLayout,
+      sendSequencing: session.sendSequencing,
+      receiveSequencing: session.receiveSequencing,
+      sequencing: {
+        timeoutMs: session.reorderTimeoutMs,
+        window: session.sequenceWindow,
+        resyncAfter: session.resyncAfter,
+      },
       interfaceName,
       tapFd,
     });

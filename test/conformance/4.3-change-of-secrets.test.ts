@@ -47,7 +47,20 @@ function lastDigests({ link }: Sites, address: string): readonly string[] {
   return judge(link.datagrams, ALL).findLast(({ from }) => from.address === address)?.digests ?? [];
 }
 
+/** What the log says last of a change. */
+function lastWord({ a }: Sites): string | undefined {
+  return a.log.findLast(({ event }) => event === "authentication-changed")?.message;
+}
+
 describe("a change of the secret under a running connection", () => {
+  test("D17 the log tells whether the connection goes on with it, or keeps the old one", () => {
+    const world = established();
+    change(world.a, secrets(NEW, OLD));
+    expect(lastWord(world)).toBe("the authentication was changed");
+    change(world.a, authentication({ secrets: [], digest: "none" }));
+    expect(lastWord(world)).toMatch(/the established control connection keeps the old one$/);
+  });
+
   const STEPS = {
     "one end after the other, both known in between": [
       ["a", secrets(NEW, OLD)],

@@ -52,7 +52,7 @@ describe("HELLO", () => {
     expect(tunnelOf(node)).toEqual(before);
   });
 
-  test("H02 data that arrives suppresses it, and silence brings it back", () => {
+  test("H02 F45 data that arrives suppresses it, and silence brings it back", () => {
     const { link, node, peer } = established();
     peer.call();
     for (let minutes = 0; minutes < 30; minutes++) {

@@ -76,6 +76,7 @@ describe("a peer that speaks both versions", () => {
   });
 
   test.each([
+    ["without a Router ID", [OF_VERSION_3[1], OF_VERSION_3[2]], /SCCRQ without Router ID/],
     ["without a Pseudowire Capabilities List", [OF_VERSION_3[0], OF_VERSION_3[1]], /SCCRQ without Pseudowire/],
     ["with an unknown AVP whose M bit is set", [...OF_VERSION_3, avp(0x7777, "00")], /unknown mandatory AVP/],
   ])("G07 %s it is refused in version 3", (_, avps, message) => {

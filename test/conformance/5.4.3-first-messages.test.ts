@@ -92,6 +92,17 @@ describe("the first message of a connection", () => {
     expect(node.core.save().connections).toHaveLength(2);
   });
 
+  test("C24 a known peer gets at most ten refusals a second, too", () => {
+    const { link, node, peer } = facing();
+    node.receive({ type: "close", tunnel: tunnelOf(node).name });
+    link.run(1_000 - (link.now % 1_000));
+    for (let number = 1; number <= 30; number++) {
+      peer.send(peer.sccrq({ assignedControlConnectionId: number }), { ccid: 0, ns: 0, nr: 0 });
+    }
+    link.run(500);
+    expect(peer.all("StopCCN")).toHaveLength(10);
+  });
+
   test("C24 what comes faster than 50 SCCRQs a second under the peer's name is dropped in silence, and said once", () => {
     const { link, node, peer } = facing();
     peer.polite = false;

@@ -66,7 +66,6 @@ describe("an ICRQ", () => {
     ["B64", "sequencing without a sublayer", { dataSequencing: 2 }, { result: 15 }],
     ["B64", "sequencing of non-IP frames without a sublayer", { dataSequencing: 1 }, { result: 15 }],
     ["B64", "sequencing with sublayer none", { dataSequencing: 2, l2SpecificSublayer: 0 }, { result: 15 }],
-    ["B65", "sequencing, which is not supported yet", { dataSequencing: 2, l2SpecificSublayer: 1 }, { result: 31 }],
   ] as const)("%s with %s gets a CDN", (_, __, avps, result) => {
     const { link, node, peer } = called();
     peer.send(peer.icrq(avps));
@@ -171,7 +170,7 @@ describe("the L2-Specific Sublayer", () => {
   test.each([
     [{ l2SpecificSublayer: 9 }, { result: 2, error: 3 }],
     [{ dataSequencing: 2 }, { result: 15 }],
-    [{ l2SpecificSublayer: 1, dataSequencing: 2 }, { result: 31 }],
+    [{ l2SpecificSublayer: 0, dataSequencing: 1 }, { result: 15 }],
   ] as const)("B63 B64 an ICRP with %o gets a CDN that names the peer's session", (avps, result) => {
     const { link, node, peer } = calling();
     peer.send(peer.icrp(peer.expect("ICRQ"), avps));

@@ -44,6 +44,18 @@ describe("what the peer tells", () => {
     expect([node.raised.size, sessionOf(node).remoteCircuitActive]).toEqual([1, true]);
   });
 
+  test("A26 H06 frames flow in the next call as well", () => {
+    const { link, node, peer, icrp } = established();
+    const ids = { localSessionId: icrp.avps.remoteSessionId ?? 0, remoteSessionId: icrp.avps.localSessionId ?? 0 };
+    peer.send({ name: "CDN", resultCode: { result: 3 }, ...ids });
+    link.run(100);
+    expect(node.raised.size).toBe(0);
+    peer.sessionId += 1;
+    peer.call({ circuitStatus: ACTIVE });
+    link.run(100);
+    expect([sessionOf(node).state, node.raised.size]).toEqual(["established", 1]);
+  });
+
   test("I03 I04 a call while its circuit is down comes up and carries nothing yet", () => {
     const { link, node, peer, icrp } = established({}, 0);
     expect([sessionOf(node).state, node.raised.size]).toEqual(["established", 0]);
@@ -132,6 +144,17 @@ describe("what the peer tells", () => {
 });
 
 describe("what the peer is told", () => {
+  test("A26 what there is to tell ends with the call", () => {
+    const { link, node, peer, icrp } = established();
+    for (const condition of ["down", "up"] as const) circuit(node, condition);
+    const timers = () => node.core.save().timers.filter(({ key }) => key.startsWith("status "));
+    expect(timers()).toHaveLength(1);
+    const ids = { localSessionId: icrp.avps.remoteSessionId ?? 0, remoteSessionId: icrp.avps.localSessionId ?? 0 };
+    peer.send({ name: "CDN", resultCode: { result: 3 }, ...ids });
+    link.run(100);
+    expect([sessionOf(node).state, timers()]).toEqual(["idle", []]);
+  });
+
   test.each([
     ["no-carrier", NO_CARRIER],
     ["down", 0],

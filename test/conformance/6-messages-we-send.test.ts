@@ -142,7 +142,7 @@ describe.each([
     }
   });
 
-  test("I01 the connection comes first, and each call names the pseudowire type that both ends listed", () => {
+  test("I01 F44 the connection comes first, and each call names the pseudowire type that both ends listed", () => {
     const names = messages.map(({ name }) => name);
     expect(names.indexOf("ICRQ")).toBeGreaterThan(names.indexOf("SCCCN"));
     if (authentication.hidden) return;

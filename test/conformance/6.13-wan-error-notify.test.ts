@@ -19,13 +19,15 @@ function errors(node: VirtualNode, more: Partial<CircuitErrorCounts>): void {
 
 describe("WAN-Error-Notify (RFC 3931 6.13)", () => {
   test("A13 A25 errors of the circuit are told, counted from the beginning of the call", () => {
-    const { node, peer, icrp } = established({ alignments: 5, timeouts: 2 ** 32 - 1 });
-    errors(node, { alignments: 7, timeouts: 1, hardwareOverruns: 3, bufferOverruns: 4 });
+    const before = { hardwareOverruns: 2 ** 32 - 1, bufferOverruns: 2 ** 31, timeouts: 2 ** 32 - 2, alignments: 5 };
+    const { node, peer, icrp } = established(before);
+    // Of 32 bits each: three of them have begun again at 0.
+    errors(node, { hardwareOverruns: 2, bufferOverruns: 2 ** 31 + 4, timeouts: 0, alignments: 2 });
     expect(peer.expect("WEN").avps).toEqual({
       name: "WEN",
       localSessionId: icrp.avps.localSessionId,
       remoteSessionId: icrp.avps.remoteSessionId,
-      circuitErrors: { hardwareOverruns: 3, bufferOverruns: 4, timeoutErrors: 2, alignmentErrors: 2 },
+      circuitErrors: { hardwareOverruns: 3, bufferOverruns: 4, timeoutErrors: 2, alignmentErrors: 2 ** 32 - 3 },
     });
   });
 
@@ -58,8 +60,11 @@ describe("WAN-Error-Notify (RFC 3931 6.13)", () => {
     link.run(100);
     peer.sessionId += 1;
     peer.call();
-    errors(node, { alignments: 6 });
-    expect(peer.expect("WEN").avps.circuitErrors).toMatchObject({ alignmentErrors: 1 });
+    errors(node, { alignments: 10 });
+    // At once, and although as many were told in the call before.
+    link.run(1_000);
+    const counts = peer.all("WEN").map(({ avps }) => avps.circuitErrors?.alignmentErrors);
+    expect(counts).toEqual([5, 5]);
   });
 
   test("A25 errors before the call is up are told when it is", () => {
@@ -85,5 +90,8 @@ describe("WAN-Error-Notify (RFC 3931 6.13)", () => {
       remoteErrors: { hardwareOverruns: 1, bufferOverruns: 2, timeouts: 3, alignments: 4 },
     });
     expect(node.log.filter(({ event }) => event === "circuit-errors")).toHaveLength(1);
+    peer.send({ name: "CDN", resultCode: { result: 3 }, ...ids });
+    link.run(100);
+    expect(sessionOf(node)).toMatchObject({ state: "idle", remoteErrors: NONE });
   });
 });

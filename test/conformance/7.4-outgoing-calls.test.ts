@@ -124,6 +124,19 @@ describe("the end that asks for the call", () => {
 });
 
 describe("the end that places the call", () => {
+  test("E61 a circuit that comes up before the datapath is there connects nothing yet", () => {
+    const { link, node, peer } = connected({ call: "responder", circuit: "eth1" });
+    node.datapath = { ...node.datapath, delayMs: 500 };
+    node.receive({ type: "circuit", interfaceName: "eth1", condition: "down" });
+    peer.send(ocrq(peer));
+    peer.expect("OCRP");
+    node.receive({ type: "circuit", interfaceName: "eth1", condition: "up" });
+    link.run(300);
+    expect([sessionOf(node).state, peer.all("OCCN").length]).toEqual(["wait-cs-answer", 0]);
+    link.run(400);
+    expect([sessionOf(node).state, peer.all("OCCN").length]).toEqual(["established", 1]);
+  });
+
   test("A07 A08 E60 E61 OCRP at once, OCCN when device and circuit are there", () => {
     const { link, node, peer } = connected();
     node.datapath = { ...node.datapath, delayMs: 500 };

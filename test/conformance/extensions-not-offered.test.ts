@@ -46,7 +46,7 @@ describe("AVPs of extensions in a call", () => {
     expect([node.raised.size, peer.all("CDN"), internalErrors(node)]).toEqual([1, [], []]);
   });
 
-  test("I15 I17 I24 I26 nor has a call of our own", () => {
+  test("I15 I17 F43 I24 I26 nor has a call of our own", () => {
     const { peer } = facing({ role: "initiator" });
     peer.answer();
     const { avps } = peer.expect("ICRQ");

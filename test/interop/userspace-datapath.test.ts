@@ -6,6 +6,7 @@ import type { SessionRequest } from "../../src/kernel/datapath.ts";
 import { probeUserspace } from "../../src/kernel/tap.ts";
 import { until } from "../support/daemon-process.ts";
 import { Link, NetworkNamespace, namespacesMissing } from "../support/namespaces.ts";
+import { PLAIN_SESSION } from "../support/session-request.ts";
 import { SiteRefusal, UserspaceSite } from "../support/userspace-site.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../dist/bench/userspace-site.js", import.meta.url));
@@ -64,13 +65,8 @@ describe.skipIf(reason !== undefined)(
         localControlConnectionId: 1,
         localSessionId: SESSION_IDS[side],
         remoteSessionId: SESSION_IDS[1 - side] as number,
-        localCookie: NONE,
-        remoteCookie: NONE,
-        l2Sublayer: "none",
+        ...PLAIN_SESSION,
         interfaceName: "pw0",
-        mtu: "auto",
-        bridge: undefined,
-        addresses: [],
         ...changes,
       };
     }
@@ -121,15 +117,15 @@ describe.skipIf(reason !== undefined)(
           sent.map((octets) => Buffer.from(octets).toString("hex")),
         );
       }
+      const [packets, octets] = [lengths.length, lengths.reduce((sum, length) => sum + length)];
       for (const side of [0, 1] as const) {
-        const packets = lengths.length;
-        const octets = lengths.reduce((sum, length) => sum + length);
         expect(await onlyCounters(side)).toEqual({
           localControlConnectionId: 1,
           localSessionId: SESSION_IDS[side],
           receivedPackets: packets,
           receivedOctets: octets,
           receiveErrors: 0,
+          sequenceDiscards: 0,
           sentPackets: packets,
           sentOctets: octets,
           sendErrors: 0,

@@ -5,6 +5,7 @@ import { dataHeaderLength, encodeDataHeader } from "../../src/kernel/data-header
 import { probeUserspace } from "../../src/kernel/tap.ts";
 import { until } from "../support/daemon-process.ts";
 import { Link, NetworkNamespace, namespacesMissing } from "../support/namespaces.ts";
+import { PLAIN_SESSION } from "../support/session-request.ts";
 import { UserspaceSite } from "../support/userspace-site.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../dist/bench/userspace-site.js", import.meta.url));
@@ -54,13 +55,8 @@ describe.skipIf(reason !== undefined)(
           localControlConnectionId: 1,
           localSessionId: 1 + side,
           remoteSessionId: 2 - side,
-          localCookie: NONE,
-          remoteCookie: NONE,
-          l2Sublayer: "none",
+          ...PLAIN_SESSION,
           interfaceName: "pw0",
-          mtu: "auto",
-          bridge: undefined,
-          addresses: [],
         });
         await sites[side].call("raiseSession", 1 + side);
       }

@@ -1,4 +1,6 @@
+import { CIRCUIT, statusOf } from "../../../src/control/circuit-status.ts";
 import type { ControlConnectionState } from "../../../src/control/control-connection.ts";
+import type { CircuitErrorCounts } from "../../../src/control/core.ts";
 import type { LcceState } from "../../../src/control/lcce.ts";
 import type { SessionState } from "../../../src/control/session-state.ts";
 import type { VirtualNode } from "../virtual-link.ts";
@@ -50,12 +52,15 @@ function sameThings(world: WalkWorld, [a, b]: OfBoth<Holdings>, findings: Findin
   const initiator = a.connection?.initiator ? 0 : 1;
   if (a.connection !== undefined && b.connection !== undefined) sameConnection(a.connection, b.connection, findings);
   for (let index = 0; index < world.plan.sessions.length; index++) {
-    const up = a.connection !== undefined && world.sessionWanted(index, initiator);
-    sameSession(world, index, up, [a, b], findings);
+    const outlook = a.connection === undefined ? "down" : world.outlook(index, initiator);
+    if (outlook === "vain") neverUp(index, [a, b], findings);
+    else sameSession(world, index, outlook === "up", [a, b], findings);
+    if (outlook === "up") sameCircuits(world, index, [a, b], findings);
   }
+  const settled = (_: unknown, index: number) => world.outlook(index, initiator) !== "vain";
   for (const [index, held] of [a, b].entries()) {
     const site = index as Site;
-    nothingBeside(site, held, findings);
+    nothingBeside(site, held, held.sessions.filter(settled), findings);
     const surplus = held.state.timers.filter(({ key }) => !mayRun(world, key, site, initiator, held));
     findings.same(`${name(site)} timers`, surplus, []);
   }
@@ -101,7 +106,7 @@ function sameSession(world: WalkWorld, index: number, up: boolean, [a, b]: OfBot
   findings.same(`cookies to B of ${mine.name}`, [...theirs.localCookie], [...mine.remoteCookie]);
   const { cookieSize } = world.plan.sessions[index] ?? { cookieSize: [] };
   findings.same(`cookie sizes of ${mine.name}`, [mine.localCookie.length, theirs.localCookie.length], cookieSize);
-  for (const { node, state, sessions, connection } of [a, b]) {
+  for (const { node, sessions, connection } of [a, b]) {
     const session = sessions[index] as SessionState;
     const held = node.datapathSessions.get(session.localSessionId);
     const { remoteSessionId, l2Sublayer } = session;
@@ -109,24 +114,56 @@ function sameSession(world: WalkWorld, index: number, up: boolean, [a, b]: OfBot
     const carried = held && [held.remoteSessionId, held.localControlConnectionId, held.l2Sublayer, held.interfaceName];
     const expected = [remoteSessionId, localControlConnectionId, l2Sublayer, `l2-${session.name}`];
     findings.same(`datapath of ${session.name}`, carried, expected);
-    findings.same(
-      `${session.name} at ${state.tunnels[0]?.state.name} raised`,
-      node.raised.has(session.localSessionId),
-      true,
-    );
   }
 }
 
+/** An outgoing call without the circuit that it takes. */
+function neverUp(index: number, both: OfBoth<Holdings>, findings: Findings): void {
+  for (const { sessions } of both) {
+    findings.same(`${sessions[index]?.name} established`, sessions[index]?.state === "established", false);
+  }
+}
+
+/** Each end knows of the other's circuit how it is, and what errors it has had; frames flow to one that is up. */
+function sameCircuits(world: WalkWorld, index: number, both: OfBoth<Holdings>, findings: Findings): void {
+  for (const site of SITES) {
+    const [mine, theirs] = [both[site].sessions[index], both[site === 0 ? 1 : 0].sessions[index]];
+    if (mine === undefined || theirs === undefined) throw new Error(`no session ${index}`);
+    const condition = world.condition(site, index);
+    const of = `of ${mine.name} at ${name(site)}`;
+    findings.same(`status ${of}`, theirs.remoteCircuitStatus & ~CIRCUIT.new, statusOf(condition));
+    const other = both[site === 0 ? 1 : 0].node;
+    findings.same(`frames to the circuit ${of}`, other.raised.has(theirs.localSessionId), condition === "up");
+    const errors = since(mine.circuit.errorsAtBegin, world.errors(site, index));
+    findings.same(`errors ${of}`, theirs.remoteErrors, errors);
+  }
+}
+
+function since(before: CircuitErrorCounts, now: CircuitErrorCounts): CircuitErrorCounts {
+  return {
+    hardwareOverruns: (now.hardwareOverruns - before.hardwareOverruns) >>> 0,
+    bufferOverruns: (now.bufferOverruns - before.bufferOverruns) >>> 0,
+    timeouts: (now.timeouts - before.timeouts) >>> 0,
+    alignments: (now.alignments - before.alignments) >>> 0,
+  };
+}
+
 /** Sockets, tunnels and sessions are those of the one connection, and its queues are empty. */
-function nothingBeside(site: Site, { node, connection, vain, sessions }: Holdings, findings: Findings): void {
+function nothingBeside(
+  site: Site,
+  { node, connection, vain, sessions }: Holdings,
+  settled: readonly SessionState[],
+  findings: Findings,
+): void {
   const ids = connection === undefined ? [] : [connection.localControlConnectionId];
-  const sessionIds = sessions.map(({ localSessionId }) => localSessionId).filter((id) => id !== 0);
+  const sessionIds = settled.map(({ localSessionId }) => localSessionId).filter((id) => id !== 0);
+  const changing = new Set(sessions.filter((one) => !settled.includes(one)).map((one) => one.localSessionId));
+  const held = [...node.datapathSessions.keys()].filter((id) => !changing.has(id));
   const sorted = (set: Iterable<number>) => [...set].sort((x, y) => x - y);
   const sockets = [...node.sockets.keys()].filter((id) => !vain.has(id));
   findings.same(`${name(site)} sockets`, sockets, ids);
   findings.same(`${name(site)} tunnels in the datapath`, [...node.tunnels], ids);
-  findings.same(`${name(site)} sessions in the datapath`, sorted(node.datapathSessions.keys()), sorted(sessionIds));
-  findings.same(`${name(site)} raised sessions`, sorted(node.raised), sorted(sessionIds));
+  findings.same(`${name(site)} sessions in the datapath`, sorted(held), sorted(sessionIds));
   if (connection === undefined) return;
   const { outstanding, waiting, waitingBehind, early, inFlight } = connection.channel;
   const queued = [outstanding.length, waiting.length, waitingBehind.length, early.length, inFlight];
@@ -151,8 +188,11 @@ function mayRun(
       return world.plan.roles[site] === "responder" && world.plan.peers[site] === "name";
     case "attempt":
       return connection === undefined && world.tunnelOpen(site) && world.plan.roles[site] !== "responder";
+    case "setup":
     case "call": {
       const index = sessions.findIndex((session) => what === `${TUNNEL}/${session.name}`);
+      if (index >= 0 && world.outlook(index, initiator) === "vain") return true;
+      if (kind === "setup") return vain.has(Number(what));
       const idle = sessions[index]?.localSessionId === 0;
       return idle && connection !== undefined && world.calls(index, site, initiator);
     }

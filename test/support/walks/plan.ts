@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import type { AuthenticationConfiguration, Role } from "../../../src/control/configuration.ts";
+import type { AuthenticationConfiguration, Role, SessionConfiguration } from "../../../src/control/configuration.ts";
+import type { CircuitCondition, CircuitErrorCounts } from "../../../src/control/core.ts";
 import { ascii } from "../digest-by-hand.ts";
 
 /** One of the two sites. */
@@ -17,6 +18,12 @@ export type Action =
   /** The datapath loses what it had: a device is removed, a thread ends. */
   | { readonly do: "lose-session"; readonly session: number }
   | { readonly do: "lose-tunnel" }
+  /** What happens to the attachment circuit of a session that has one. */
+  | { readonly do: "circuit"; readonly session: number; readonly condition: CircuitCondition }
+  /** So many more errors of it. */
+  | { readonly do: "errors"; readonly session: number; readonly more: CircuitErrorCounts }
+  /** A new secret, with the last one as the previous; not where the other site is behind already. */
+  | { readonly do: "rotate" }
   /** Data packets arrive: a sign of life (RFC 3931 4.4). */
   | { readonly do: "traffic" }
   /** Nothing gets through, either way, for so long. */
@@ -32,6 +39,11 @@ export interface SessionPlan {
   readonly call: OfBoth<Role | undefined>;
   readonly cookieSize: OfBoth<0 | 4 | 8>;
   readonly l2Sublayer: OfBoth<"none" | "default">;
+  readonly callType: OfBoth<SessionConfiguration["callType"]>;
+  /** Of incoming calls: an OCRQ names none. */
+  readonly group: OfBoth<"" | "green" | "blue">;
+  /** Whether it has an attachment circuit that is followed. */
+  readonly circuit: OfBoth<boolean>;
 }
 
 /** A walk: two sites, the link between them, and what happens there. Plain data, so that it can be printed and shrunk. */
@@ -58,6 +70,8 @@ export interface WalkPlan {
   /** Both sites start at once, and have so long before the first step. `undefined`: they start when a step says so. */
   readonly warmUpMs: number | undefined;
   readonly steps: readonly Step[];
+  /** While everything is quiet: who has its secret changed, and how long after the change before. */
+  readonly rotations: readonly { readonly afterMs: number; readonly site: Site }[];
   /** The end: who stops first, how much later the other does, and whether the link is bad again. */
   readonly ending: { readonly first: Site; readonly gapMs: number; readonly badLink: boolean };
 }
@@ -69,8 +83,9 @@ function policy(
   secrets: readonly Uint8Array[],
   digest: "md5" | "sha1" | "none",
   hidden = false,
+  chapPassword: Uint8Array | undefined = undefined,
 ): AuthenticationConfiguration {
-  return { secrets, digest, hidden, chapPassword: undefined };
+  return { secrets, digest, hidden, chapPassword };
 }
 
 const OFF = policy([], "none");
@@ -86,11 +101,42 @@ export const SECURITY = {
   "secret, hidden one way": [policy([ONE], "md5", true), policy([ONE], "sha1")],
   "rollover, one side changed": [policy([ONE, OTHER], "md5", true), policy([OTHER], "md5", true)],
   "rollover, both sides": [policy([ONE, OTHER], "md5", true), policy([OTHER, ONE], "sha1", true)],
+  password: [policy([], "none", false, ONE), policy([], "none", false, ONE)],
+  "secret, hidden, and password": [policy([ONE], "md5", true, OTHER), policy([ONE], "sha1", true, OTHER)],
+  "other passwords": [policy([], "none", false, ONE), policy([], "none", false, OTHER)],
+  "password on one side": [policy([], "none", false, ONE), OFF],
   "other secrets": [policy([ONE], "md5"), policy([OTHER], "md5")],
   "secret on one side": [policy([ONE], "md5"), OFF],
 } as const satisfies Record<string, OfBoth<AuthenticationConfiguration>>;
 
-export const STRANGERS: readonly (keyof typeof SECURITY)[] = ["other secrets", "secret on one side"];
+export const STRANGERS: readonly (keyof typeof SECURITY)[] = [
+  "other secrets",
+  "secret on one side",
+  "other passwords",
+  "password on one side",
+];
+
+/** Where both sites can have new secrets, one after the other. */
+const ROTATING: readonly (keyof typeof SECURITY)[] = [
+  "secret",
+  "secret, hidden",
+  "secret, hidden one way",
+  "secret, hidden, and password",
+];
+
+/** What a site is configured with after so many rotations. */
+export function authenticationOf({ security }: WalkPlan, site: Site, rotations: number): AuthenticationConfiguration {
+  const first = SECURITY[security][site];
+  return rotations === 0 ? first : { ...first, secrets: [secretOf(rotations), secretOf(rotations - 1)] };
+}
+
+function secretOf(rotations: number): Uint8Array {
+  return rotations === 0 ? ONE : ascii(`horse ${rotations}`);
+}
+
+export function canRotate({ security }: WalkPlan): boolean {
+  return ROTATING.includes(security);
+}
 
 export const RETRANSMIT = {
   default: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },
@@ -106,6 +152,11 @@ function usually<T>(usual: T, others: fc.Arbitrary<T>): fc.Arbitrary<T> {
   return fc.oneof({ weight: 2, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: others });
 }
 
+function mostlySame<T>(one: fc.Arbitrary<T>): fc.Arbitrary<OfBoth<T>> {
+  const same = one.map((value): OfBoth<T> => [value, value]);
+  return fc.oneof({ weight: 8, arbitrary: same }, { weight: 1, arbitrary: both(one) });
+}
+
 const role = fc.constantFrom<Role>("both", "initiator", "responder");
 const roles = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom<OfBoth<Role>>(["initiator", "responder"], ["both", "both"]) },
@@ -114,6 +165,10 @@ const roles = fc.oneof(
 
 const site = fc.constantFrom<Site>(0, 1);
 const sessionIndex = fc.nat({ max: 3 });
+
+const condition = fc.constantFrom<CircuitCondition>("up", "no-carrier", "down");
+const few = fc.nat({ max: 20 });
+const more = fc.record({ hardwareOverruns: few, bufferOverruns: few, timeouts: few, alignments: few });
 
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 2, arbitrary: fc.constant<Action>({ do: "start" }) },
@@ -124,6 +179,9 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("lose-session"), session: sessionIndex }) },
   { weight: 1, arbitrary: fc.constant<Action>({ do: "lose-tunnel" }) },
   { weight: 1, arbitrary: fc.constant<Action>({ do: "crash" }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("circuit"), session: sessionIndex, condition }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("errors"), session: sessionIndex, more }) },
+  { weight: 2, arbitrary: fc.constant<Action>({ do: "rotate" }) },
   { weight: 1, arbitrary: fc.constant<Action>({ do: "traffic" }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("cut"), forMs: fc.integer({ min: 1, max: 120_000 }) }) },
 );
@@ -142,6 +200,9 @@ const sessionPlan: fc.Arbitrary<SessionPlan> = fc.record({
   ),
   cookieSize: both(fc.constantFrom<0 | 4 | 8>(8, 4, 0)),
   l2Sublayer: both(usually<"none" | "default">("none", fc.constant("default"))),
+  callType: mostlySame(fc.constantFrom<SessionPlan["callType"][0]>("incoming", "outgoing")),
+  group: mostlySame(usually<SessionPlan["group"][0]>("", fc.constantFrom("green", "blue"))),
+  circuit: both(fc.boolean()),
 });
 
 const percent = (max: number) => usually(0, fc.integer({ min: 1, max }));
@@ -151,9 +212,10 @@ export const walkPlan: fc.Arbitrary<WalkPlan> = fc.record({
   roles,
   peers: both(usually<WalkPlan["peers"][0]>("address", fc.constantFrom("name", "hostname", "router-id"))),
   localPorts: both(usually<0 | 1701>(1701, fc.constant(0))),
-  security: usually<keyof typeof SECURITY>(
-    "off",
-    fc.constantFrom(...(Object.keys(SECURITY) as (keyof typeof SECURITY)[])),
+  security: fc.oneof(
+    { weight: 3, arbitrary: fc.constant<keyof typeof SECURITY>("off") },
+    { weight: 1, arbitrary: fc.constantFrom(...ROTATING) },
+    { weight: 1, arbitrary: fc.constantFrom(...(Object.keys(SECURITY) as (keyof typeof SECURITY)[])) },
   ),
   windows: both(fc.integer({ min: 1, max: 16 })),
   helloMs: both(fc.constantFrom(5_000, 20_000, 60_000, 0)),
@@ -174,5 +236,6 @@ export const walkPlan: fc.Arbitrary<WalkPlan> = fc.record({
   ),
   warmUpMs: fc.constantFrom(undefined, 0, 100, 10_000, 60_000),
   steps: fc.array(fc.record({ afterMs, site, action }), { maxLength: 24, size: "max" }),
+  rotations: fc.array(fc.record({ afterMs: fc.constantFrom(0, 5, 50, 2_000), site }), { maxLength: 4 }),
   ending: fc.record({ first: site, gapMs: fc.constantFrom(0, 5, 30, 1_000, 40_000), badLink: fc.boolean() }),
 });

@@ -1,15 +1,20 @@
 import type {
+  AuthenticationConfiguration,
   LcceConfiguration,
   SessionConfiguration,
   TunnelConfiguration,
 } from "../../../src/control/configuration.ts";
+import type { CircuitCondition, CircuitErrorCounts } from "../../../src/control/core.ts";
+import { NO_ERRORS } from "../../../src/control/session-state.ts";
+import { ascii } from "../digest-by-hand.ts";
 import { A, B, lcce, session, tunnel } from "../sites.ts";
 import { LATENCY_MS, SeededEntropy, VirtualLink, type VirtualNode } from "../virtual-link.ts";
 import {
   type Action,
+  authenticationOf,
+  canRotate,
   type OfBoth,
   RETRANSMIT,
-  SECURITY,
   type SessionPlan,
   type Site,
   STRANGERS,
@@ -19,6 +24,7 @@ import {
 /** Both sites call their only tunnel so. */
 export const TUNNEL = "t";
 
+const SITES = [0, 1] as const;
 const ADDRESSES: OfBoth<string> = [A, B];
 const HOSTS: OfBoth<string> = ["site-a", "site-b"];
 const DNS_NAMES: OfBoth<string> = ["a.example", "b.example"];
@@ -33,32 +39,58 @@ interface Will {
   readonly sessionOpen: boolean[];
 }
 
+/** An attachment circuit as its machine has it. */
+interface Circuit {
+  condition: CircuitCondition;
+  errors: CircuitErrorCounts;
+}
+
+/** Close to where 32 bits begin again at 0. */
+const COUNTED_BEFORE: CircuitErrorCounts = {
+  hardwareOverruns: 0xffff_fff0,
+  bufferOverruns: 7,
+  timeouts: 0,
+  alignments: 1,
+};
+
+/**
+ * What becomes of a session in the end. vain: it is placed again and again, and the circuit that it takes never comes up.
+ */
+export type Outlook = "up" | "down" | "vain";
+
 /** Two cores, and what their administrators want of them. */
 export class WalkWorld {
   readonly plan: WalkPlan;
   readonly link = new VirtualLink();
-  readonly configurations: OfBoth<LcceConfiguration>;
   readonly nodes: OfBoth<VirtualNode>;
   /** Requests that no sane core makes of a datapath. */
   readonly complaints: string[] = [];
   readonly #started = [false, false];
   readonly #wills: OfBoth<Will>;
+  readonly #circuits: OfBoth<readonly Circuit[]>;
+  readonly #rotations = [0, 0];
   readonly #chance: SeededEntropy;
   #cutUntil = 0;
 
   constructor(plan: WalkPlan) {
     this.plan = plan;
     this.#chance = new SeededEntropy(plan.seed);
-    this.configurations = [configurationOf(plan, 0), configurationOf(plan, 1)];
     this.nodes = [this.#node(0), this.#node(1)];
     this.#wills = [willOf(plan), willOf(plan)];
+    this.#circuits = [circuitsOf(plan), circuitsOf(plan)];
+    for (const site of SITES) this.#lookAtCircuits(site);
     this.worsen();
   }
 
   #node(site: Site): VirtualNode {
-    const node = this.link.add(ADDRESSES[site], this.configurations[site], this.plan.seed);
+    const node = this.link.add(ADDRESSES[site], this.#configuration(site), this.plan.seed);
     for (const [index, name] of DNS_NAMES.entries()) node.names.set(name, ADDRESSES[index as Site]);
     return node;
+  }
+
+  /** As the site's file has it now. */
+  #configuration(site: Site): LcceConfiguration {
+    return configurationOf(this.plan, site, authenticationOf(this.plan, site, this.#rotations[site] ?? 0));
   }
 
   /** The link and the datapaths are as bad as the plan has them. */
@@ -93,6 +125,15 @@ export class WalkWorld {
       node.datapath = { ...node.datapath, refuseSession: () => undefined, refuseTunnel: () => undefined };
     }
     this.start();
+    for (let index = 0; index < this.plan.sessions.length; index++) this.#mend(index);
+  }
+
+  /** Where either end may place an outgoing call, chance says whether it needs the circuit that is up. */
+  #mend(index: number): void {
+    const eitherCalls = SITES.some((initiator) => SITES.every((site) => this.calls(index, site, initiator)));
+    const up = SITES.filter((site) => this.condition(site, index) === "up");
+    if (!this.#outgoing(index) || !eitherCalls || up.length !== 1) return;
+    for (const site of SITES) this.perform(site, { do: "circuit", session: index, condition: "up" });
   }
 
   /** Whoever has not been started yet. */
@@ -113,8 +154,9 @@ export class WalkWorld {
         this.#started[site] = true;
         return;
       case "crash":
-        node.crash(this.configurations[site], this.#chance.uint32());
+        node.crash(this.#configuration(site), this.#chance.uint32());
         Object.assign(this.#wills[site], willOf(this.plan));
+        this.#lookAtCircuits(site);
         // Whoever was started is started again.
         if (this.#started[site]) node.receive({ type: "start" });
         return;
@@ -128,6 +170,19 @@ export class WalkWorld {
       case "lose-tunnel":
         this.#loseTunnel(node);
         return;
+      case "circuit":
+        this.#circuit(site, action.session).condition = action.condition;
+        this.#tellCondition(site, action.session);
+        return;
+      case "errors": {
+        const circuit = this.#circuit(site, action.session);
+        circuit.errors = sum(circuit.errors, action.more);
+        this.#tellErrors(site, action.session);
+        return;
+      }
+      case "rotate":
+        this.#rotate(site);
+        return;
       case "traffic":
         node.receivedPackets += 1;
         return;
@@ -135,6 +190,42 @@ export class WalkWorld {
         this.#cutUntil = Math.max(this.#cutUntil, this.link.now + action.forMs);
         return;
     }
+  }
+
+  /** What a daemon does first of all. */
+  #lookAtCircuits(site: Site): void {
+    for (let index = 0; index < this.plan.sessions.length; index++) {
+      this.#tellCondition(site, index);
+      this.#tellErrors(site, index);
+    }
+  }
+
+  #circuit(site: Site, index: number): Circuit {
+    const circuit = this.#circuits[site][index % this.plan.sessions.length];
+    if (circuit === undefined) throw new Error(`no circuit ${index}`);
+    return circuit;
+  }
+
+  #tellCondition(site: Site, index: number): void {
+    const { condition } = this.#circuit(site, index);
+    this.nodes[site].receive({ type: "circuit", interfaceName: this.#circuitName(index), condition });
+  }
+
+  #tellErrors(site: Site, index: number): void {
+    const { errors } = this.#circuit(site, index);
+    this.nodes[site].receive({ type: "circuit-errors", interfaceName: this.#circuitName(index), errors });
+  }
+
+  #circuitName(index: number): string {
+    return circuitName(index % this.plan.sessions.length);
+  }
+
+  #rotate(site: Site): void {
+    const [own = 0, others = 0] = [this.#rotations[site], this.#rotations[1 - site]];
+    if (!canRotate(this.plan) || own > others) return;
+    this.#rotations[site] = own + 1;
+    const authentication = authenticationOf(this.plan, site, own + 1);
+    this.nodes[site].receive({ type: "authentication-changed", tunnel: TUNNEL, authentication });
   }
 
   #administer(site: Site, type: "open" | "close", index: number | undefined): void {
@@ -179,10 +270,37 @@ export class WalkWorld {
     return this.#wills[site].tunnelOpen;
   }
 
-  /** The same of a session, on a control connection that `initiator` has opened. */
-  sessionWanted(index: number, initiator: Site): boolean {
-    const open = this.#wills.every(({ sessionOpen }) => sessionOpen[index]);
-    return open && (this.calls(index, 0, initiator) || this.calls(index, 1, initiator));
+  /** What becomes of a session on a control connection that `initiator` has opened. */
+  outlook(index: number, initiator: Site): Outlook {
+    const { callType, group } = this.#session(index);
+    const outgoing = this.#outgoing(index);
+    const wanted = this.#wills.every(({ sessionOpen }) => sessionOpen[index]);
+    const callers = SITES.filter((site) => this.calls(index, site, initiator));
+    const fits = callType[0] === callType[1] && (outgoing || group[0] === group[1]);
+    if (!wanted || !fits || callers.length === 0) return "down";
+    // Whom an OCRQ asks has to have the circuit (RFC 3931 7.4.2).
+    const placed = !outgoing || callers.every((site) => this.condition(site === 0 ? 1 : 0, index) === "up");
+    return placed ? "up" : "vain";
+  }
+
+  #session(index: number): SessionPlan {
+    const session = this.plan.sessions[index];
+    if (session === undefined) throw new Error(`no session ${index}`);
+    return session;
+  }
+
+  #outgoing(index: number): boolean {
+    return this.#session(index).callType.every((type) => type === "outgoing");
+  }
+
+  /** Of the attachment circuit; a session without one counts as up. */
+  condition(site: Site, index: number): CircuitCondition {
+    return this.#session(index).circuit[site] ? this.#circuit(site, index).condition : "up";
+  }
+
+  /** Errors of the attachment circuit that the core has been told. */
+  errors(site: Site, index: number): CircuitErrorCounts {
+    return this.#session(index).circuit[site] ? this.#circuit(site, index).errors : NO_ERRORS;
   }
 
   calls(index: number, site: Site, initiator: Site): boolean {
@@ -195,13 +313,30 @@ function willOf({ sessions }: WalkPlan): Will {
   return { tunnelOpen: true, sessionOpen: sessions.map(() => true) };
 }
 
-function configurationOf(plan: WalkPlan, site: Site): LcceConfiguration {
+function circuitsOf({ sessions }: WalkPlan): readonly Circuit[] {
+  return sessions.map(() => ({ condition: "up", errors: COUNTED_BEFORE }));
+}
+
+function circuitName(index: number): string {
+  return `c${index}`;
+}
+
+function sum(one: CircuitErrorCounts, other: CircuitErrorCounts): CircuitErrorCounts {
+  return {
+    hardwareOverruns: (one.hardwareOverruns + other.hardwareOverruns) >>> 0,
+    bufferOverruns: (one.bufferOverruns + other.bufferOverruns) >>> 0,
+    timeouts: (one.timeouts + other.timeouts) >>> 0,
+    alignments: (one.alignments + other.alignments) >>> 0,
+  };
+}
+
+function configurationOf(plan: WalkPlan, site: Site, authentication: AuthenticationConfiguration): LcceConfiguration {
   const sessions = plan.sessions.map((sessionPlan, index) => sessionOf(sessionPlan, index, site));
   const more: Partial<TunnelConfiguration> = {
     role: plan.roles[site],
     ...peerOf(plan, site),
     localPort: plan.localPorts[site],
-    authentication: SECURITY[plan.security][site],
+    authentication,
     helloIntervalMs: helloMs(plan, site),
     retransmit: RETRANSMIT[plan.retransmit],
     receiveWindow: plan.windows[site],
@@ -211,9 +346,17 @@ function configurationOf(plan: WalkPlan, site: Site): LcceConfiguration {
   return lcce(HOSTS[site], tunnel(TUNNEL, more));
 }
 
-function sessionOf({ call, cookieSize, l2Sublayer }: SessionPlan, index: number, site: Site): SessionConfiguration {
-  const more = { call: call[site], cookieSize: cookieSize[site], l2Sublayer: l2Sublayer[site] };
-  return session(`s${index}`, more);
+function sessionOf(plan: SessionPlan, index: number, site: Site): SessionConfiguration {
+  const { call, callType, group, circuit, cookieSize, l2Sublayer } = plan;
+  const attachmentGroup = ascii(callType.includes("outgoing") ? "" : group[site]);
+  return session(`s${index}`, {
+    call: call[site],
+    callType: callType[site],
+    attachmentGroup,
+    circuit: circuit[site] ? circuitName(index) : undefined,
+    cookieSize: cookieSize[site],
+    l2Sublayer: l2Sublayer[site],
+  });
 }
 
 /** Whoever opens has to know where the peer is. */

@@ -24,6 +24,10 @@ export function walk(plan: WalkPlan): void {
   world.heal();
   settle(world, TIME_TO_AGREE_MS, "after the walk");
   const before = upAtA(world);
+  for (const { afterMs, site } of plan.rotations) {
+    world.link.run(afterMs);
+    world.perform(site, { do: "rotate" });
+  }
   // In agreement means that nothing happens any more, and that no old connection is left behind.
   world.link.run(STAY_MS);
   settle(world, TIME_TO_AGREE_MS, "when it had agreed before");
@@ -46,7 +50,10 @@ function settle(world: WalkWorld, limitMs: number, when: string): void {
 function upAtA(world: WalkWorld): string {
   const [tunnel] = world.nodes[0].core.save().tunnels;
   const live = world.tunnelWanted ? tunnel?.state.live : 0;
-  return JSON.stringify([live, tunnel?.sessions.map(({ localSessionId }) => localSessionId)]);
+  const established = tunnel?.sessions.map(({ state, localSessionId }) =>
+    state === "established" ? localSessionId : 0,
+  );
+  return JSON.stringify([live, established]);
 }
 
 function end(world: WalkWorld): void {

@@ -115,6 +115,7 @@ describe("digests", () => {
 
   test.each([
     ["both nonces", WITNESS, prefix],
+    ["ours alone, though the peer's is known", WITNESS, OURS],
     ["ours alone", { ...WITNESS, remoteNonce: NOTHING }, OURS],
     ["the peer's alone", WITNESS, PEERS],
     ["neither", WITNESS, NOTHING],

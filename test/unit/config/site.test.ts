@@ -122,11 +122,15 @@ attachment_group = 4294967295
 end_id_format = "u32"
 pseudowire = "ethernet"
 call = "responder"
-call_type = "outgoing"
+call_type = "incoming"
 circuit = "eth1.42"
 interface = "fifteen-letters"
 cookie_size = 0
 l2_sublayer = "default"
+sequencing = "non-ip"
+reorder_timeout = "0s"
+sequence_window = 1
+resync_after = 1000
 mtu = 9216
 bridge = "br0"`);
   expect(tunnel).toEqual({
@@ -157,11 +161,15 @@ bridge = "br0"`);
         attachmentGroup: Uint8Array.of(255, 255, 255, 255),
         pseudowire: "ethernet",
         call: "responder",
-        callType: "outgoing",
+        callType: "incoming",
         circuit: "eth1.42",
         interfaceName: "fifteen-letters",
         cookieSize: 0,
         l2Sublayer: "default",
+        sequencing: "non-ip",
+        reorderTimeoutMs: 0,
+        sequenceWindow: 1,
+        resyncAfter: 1_000,
         mtu: 9216,
         bridge: "br0",
         addresses: [],
@@ -183,6 +191,11 @@ describe("remote_end_id", () => {
   test.each(ROWS)("%s", (keys, expected) => {
     expect(only(`[tunnel.a]\npeer = "b"\n[tunnel.a.session.7]\n${keys}`).session.remoteEndId).toEqual(expected);
   });
+});
+
+test("an outgoing call", () => {
+  const site = parseSite(`[tunnel.t]\npeer = "192.0.2.2"\n[tunnel.t.session.s]\ncall_type = "outgoing"`, "site.toml");
+  expect(site.tunnels[0]?.sessions[0]?.callType).toBe("outgoing");
 });
 
 describe("local_end_id and attachment_group", () => {
@@ -301,6 +314,10 @@ test("conf/site.toml is good, gives no warning and says what its comments say", 
       interfaceName: "l2-paris42",
       cookieSize: 8,
       l2Sublayer: "none",
+      sequencing: "none",
+      reorderTimeoutMs: 20,
+      sequenceWindow: 8_388_608,
+      resyncAfter: 5,
       mtu: "auto",
       bridge: undefined,
       addresses: ["10.0.0.1/30"],

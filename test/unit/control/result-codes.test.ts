@@ -45,3 +45,9 @@ describe("results to send", () => {
     expect(generalError(4, long).message?.length).toBe(250);
   });
 });
+
+test("a peer's text cannot steer a terminal or break a line", () => {
+  expect(describeResult("CDN", { result: 3, message: "gone\u001b[2J\r\n" })).toBe(
+    "administrative reasons (result 3): gone?[2J??",
+  );
+});

@@ -7,7 +7,11 @@ import {
   dataHeaderLength,
   encodeDataHeader,
   frameStart,
+  NO_FRAME,
+  NOT_SEQUENCED,
+  putSequence,
   readSessionId,
+  readSublayer,
 } from "../../../src/kernel/data-header.ts";
 
 const COOKIES = [[], [1, 2, 3, 4], [0xf1, 0, 0, 0, 0, 0, 0, 8]].map((octets) => Uint8Array.from(octets));
@@ -139,5 +143,40 @@ describe("F11: a cookie that is not the session's (RFC 3931 4.5)", () => {
         expect(frameStart(octets, 0, octets.length, layout)).toBe(-1);
       }
     }
+  });
+});
+
+describe("F14: the default L2-Specific Sublayer (RFC 3931 4.6)", () => {
+  const layout = { cookie: Uint8Array.of(1, 2, 3, 4), l2Sublayer: "default" } as const;
+  const headerLength = dataHeaderLength(layout);
+
+  test("a Sequence Number stands behind the S bit, in 24 bits, and nothing else changes", () => {
+    const header = encodeDataHeader(9, layout);
+    putSequence(header, 0, headerLength, 0xabcdef);
+    expect(Buffer.from(header).toString("hex")).toBe("00030000000000090102030440abcdef");
+    putSequence(header, 0, headerLength, 0);
+    expect(Buffer.from(header).toString("hex")).toBe("00030000000000090102030440000000");
+  });
+
+  test("whatever number is put is read, at any place", () => {
+    fc.assert(
+      fc.property(fc.nat(0xff_ffff), fc.nat(40), (sequence, start) => {
+        const octets = new Uint8Array(start + headerLength);
+        octets.set(encodeDataHeader(9, layout), start);
+        putSequence(octets, start, headerLength, sequence);
+        expect(readSublayer(octets, start + headerLength)).toBe(sequence);
+      }),
+    );
+  });
+
+  test.each([
+    ["00abcdef", NOT_SEQUENCED],
+    ["3fabcdef", NOT_SEQUENCED],
+    ["40000000", 0],
+    ["7fffffff", 0xff_ffff],
+    ["80000000", NO_FRAME],
+    ["c0000001", NO_FRAME],
+  ])("F43 the sublayer %s: S tells whether there is a number, V that there is no frame", (hex, found) => {
+    expect(readSublayer(Buffer.from(hex, "hex"), 4)).toBe(found);
   });
 });

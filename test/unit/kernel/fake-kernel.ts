@@ -2,19 +2,15 @@ import type { SessionRequest } from "../../../src/kernel/datapath.ts";
 import type { KernelCalls } from "../../../src/kernel/kernel-operations.ts";
 import type { L2tpAnswer, L2tpAttributes, L2tpCall } from "../../../src/kernel/l2tp-genl.ts";
 import type { Link, LinkAnswer, LinkCall } from "../../../src/kernel/links.ts";
+import { PLAIN_SESSION } from "../../support/session-request.ts";
 
 export function session(localSessionId: number, more: Partial<SessionRequest> = {}): SessionRequest {
   return {
     localControlConnectionId: 7,
     localSessionId,
     remoteSessionId: localSessionId + 1000,
-    localCookie: new Uint8Array(0),
-    remoteCookie: new Uint8Array(0),
-    l2Sublayer: "none",
+    ...PLAIN_SESSION,
     interfaceName: `l2-${localSessionId}`,
-    mtu: "auto",
-    bridge: undefined,
-    addresses: [],
     ...more,
   };
 }

@@ -32,7 +32,7 @@ test("a tunnel is managed: UDP, version 3, our socket", () => {
   expect(asked).toEqual([{ command: "L2TP_CMD_TUNNEL_CREATE", attributes }]);
 });
 
-test("COOKIE is the peer's cookie, which we send; PEER_COOKIE is ours, which we expect", () => {
+test("F40 COOKIE is the peer's cookie, which we send; PEER_COOKIE is ours, which we expect", () => {
   const localCookie = Uint8Array.from([1, 2, 3, 4]);
   const remoteCookie = Uint8Array.from([5, 6, 7, 8, 9, 10, 11, 12]);
   createSessions(kernel, [session(1, { localCookie, remoteCookie, l2Sublayer: "default" })]);
@@ -42,14 +42,45 @@ test("COOKIE is the peer's cookie, which we send; PEER_COOKIE is ours, which we 
     peerSessionId: 1001,
     pseudowireType: 5,
     l2SublayerType: 1,
+    sendSequencing: 0,
+    receiveSequencing: 0,
     lnsMode: 1,
+    reorderTimeout: 20n,
     cookie: remoteCookie,
     peerCookie: localCookie,
     interfaceName: "l2-1",
   });
 });
 
-test("without cookies and sublayer the sublayer's type is sent all the same", () => {
+test.each([
+  [false, "none", 0, 0],
+  [false, "non-ip", 0, 0],
+  [true, "none", 1, 0],
+  [true, "non-ip", 1, 0],
+  [true, "all", 1, 1],
+] as const)("F46 sequencing: sent %s, asked for %s: SEND_SEQ %i, RECV_SEQ %i, never as the peer does", (...row) => {
+  const [sendSequencing, receiveSequencing, sendSeq, recvSeq] = row;
+  createSessions(kernel, [
+    session(1, { l2Sublayer: "default", sendSequencing, receiveSequencing, reorderTimeoutMs: 7 }),
+  ]);
+  expect(kernel.sessions.get(1)).toMatchObject({
+    sendSequencing: sendSeq,
+    receiveSequencing: recvSeq,
+    lnsMode: 1,
+    reorderTimeout: 7n,
+    l2SublayerType: 1,
+  });
+});
+
+test("sequencing without the sublayer is not asked of the kernel, which would take it", () => {
+  for (const more of [{ sendSequencing: true }, { receiveSequencing: "non-ip" }] as const) {
+    const [outcome] = createSessions(kernel, [session(1, more)]);
+    expect(outcome?.message).toContain("sequencing needs the sublayer");
+  }
+  expect(kernel.sessions.size).toBe(0);
+});
+
+test("F41 without cookies and sublayer the sublayer's type is sent all the same", () => {
   createSessions(kernel, [session(1)]);
   expect(kernel.sessions.get(1)).not.toHaveProperty("cookie");
   expect(kernel.sessions.get(1)).not.toHaveProperty("peerCookie");
@@ -228,7 +259,10 @@ test("a device that cannot be set down is a refusal that says so", () => {
 test("counters leave out what the kernel does not have", () => {
   createSessions(kernel, [session(1)]);
   const statistics = { sentPackets: 1n, sentOctets: 2n, sendErrors: 3n, receivedPackets: 4n, receivedOctets: 5n };
-  kernel.sessions.set(1, { ...kernel.sessions.get(1), statistics: { ...statistics, receiveErrors: 6n } });
+  kernel.sessions.set(1, {
+    ...kernel.sessions.get(1),
+    statistics: { ...statistics, receiveErrors: 6n, sequenceDiscards: 7n },
+  });
   const counters = readCounters(kernel, [
     { localControlConnectionId: 7, localSessionId: 1 },
     { localControlConnectionId: 7, localSessionId: 2 },
@@ -243,6 +277,7 @@ test("counters leave out what the kernel does not have", () => {
       receivedPackets: 4,
       receivedOctets: 5,
       receiveErrors: 6,
+      sequenceDiscards: 7,
     },
   ]);
 });

@@ -35,20 +35,26 @@ test("SESSION_CREATE, octet by octet", () => {
     peerSessionId: 9,
     pseudowireType: 5,
     l2SublayerType: 1,
+    receiveSequencing: 1,
+    sendSequencing: 1,
     lnsMode: 1,
+    reorderTimeout: 0x1122n,
     cookie: Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8]),
     peerCookie: Uint8Array.from([9, 8, 7, 6]),
     interfaceName: "l2-1",
   };
   const expected = hex(`
-    64000000 1d00 0100 0d0c0b0a 00000000 # nlmsghdr: 100 octets
+    80000000 1d00 0100 0d0c0b0a 00000000 # nlmsghdr: 128 octets
     05 01 0000                           # genlmsghdr: L2TP_CMD_SESSION_CREATE, version 1
     0800 0900 07000000                   # L2TP_ATTR_CONN_ID
     0800 0b00 fcfdfeff                   # L2TP_ATTR_SESSION_ID
     0800 0c00 09000000                   # L2TP_ATTR_PEER_SESSION_ID
     0600 0100 0500 0000                  # L2TP_ATTR_PW_TYPE: Ethernet
     0500 0500 01 000000                  # L2TP_ATTR_L2SPEC_TYPE: default
+    0500 1200 01 000000                  # L2TP_ATTR_RECV_SEQ
+    0500 1300 01 000000                  # L2TP_ATTR_SEND_SEQ
     0500 1400 01 000000                  # L2TP_ATTR_LNS_MODE
+    0c00 1600 2211000000000000           # L2TP_ATTR_RECV_TIMEOUT: milliseconds
     0c00 0f00 0102030405060708           # L2TP_ATTR_COOKIE: in network order as it is
     0800 1000 09080706                   # L2TP_ATTR_PEER_COOKIE
     0900 0800 6c322d31 00 000000         # L2TP_ATTR_IFNAME with its NUL, padded

@@ -1,0 +1,254 @@
+import type { DecodedMessage } from "../avp/decode.ts";
+import { describeMessage } from "../avp/describe.ts";
+import { avpsOf } from "./admission.ts";
+import type { AnyTunnel } from "./any-tunnel.ts";
+import { Authentication } from "./authentication.ts";
+import type { AuthenticationConfiguration, StaticTunnelConfiguration, TunnelConfiguration } from "./configuration.ts";
+import { ControlConnection } from "./control-connection.ts";
+import type { Endpoint, Instant } from "./core.ts";
+import { changeAuthentication } from "./live-change.ts";
+import { PeerLookup } from "./peer-lookup.ts";
+import { isBeginning } from "./reliable-channel.ts";
+import { describeResult, type Result } from "./result-codes.ts";
+import { Retry } from "./retry.ts";
+import { initialSessionState } from "./session-state.ts";
+import { StaticSession } from "./static-session.ts";
+import { initialState, type SavedTunnel, type TunnelState } from "./tunnel-state.ts";
+import type { ConnectionTimer, Turn } from "./turn.ts";
+
+/**
+ * A tunnel that is typed in at both ends, as with `ip l2tp`: it is there when the datapath has made it.
+ *
+ * mode = "hello-only": the two ends know nothing of each other but HELLO and its acknowledgement (RFC 3931 4.2, 4.4, as
+ * Cisco's manual sessions with `l2tp hello`). The tunnel is established while the peer acknowledges our HELLO. When it
+ * has been silent for a full retransmission cycle the devices go down, and one HELLO after the other asks for it, with
+ * the pauses of `reconnect`. Both ends count from 0, and nothing tells that one has begun anew: see
+ * `ReliableChannel.resynchronise`.
+ */
+export class StaticTunnel implements AnyTunnel {
+  configuration: TunnelConfiguration;
+  readonly state: TunnelState;
+  readonly sessions: ReadonlyMap<string, StaticSession>;
+  readonly #numbers: StaticTunnelConfiguration;
+  readonly #retry: Retry;
+  readonly #lookup: PeerLookup;
+
+  constructor(
+    configuration: TunnelConfiguration,
+    numbers: StaticTunnelConfiguration,
+    now: Instant,
+    saved: SavedTunnel | undefined,
+  ) {
+    this.configuration = configuration;
+    this.#numbers = numbers;
+    this.state = saved?.state ?? initialState(configuration, now);
+    const { name, reconnect } = configuration;
+    this.#retry = new Retry(`attempt ${name}`, { owner: "tunnel", name, kind: "attempt" }, reconnect, this.state);
+    this.#lookup = new PeerLookup(configuration);
+    const states = new Map(saved?.sessions.map((state) => [state.name, state]));
+    this.sessions = new Map(
+      configuration.sessions.flatMap((session) => {
+        if (session.static === undefined) return [];
+        const state = states.get(session.name) ?? initialSessionState(session, now);
+        return [[session.name, new StaticSession(session, session.static, configuration, state)]];
+      }),
+    );
+  }
+
+  save(): SavedTunnel {
+    return { state: this.state, sessions: Array.from(this.sessions.values(), ({ state }) => state) };
+  }
+
+  /** It has but one, whose id the state knows. */
+  adopt(connection: ControlConnection): void {
+    this.state.live = connection.id;
+  }
+
+  live(turn: Pick<Turn, "connections">): ControlConnection | undefined {
+    return this.state.live === 0 ? undefined : turn.connections.get(this.state.live);
+  }
+
+  /** Makes the tunnel; or, where it is made and the peer is silent, asks for the peer. */
+  attempt(turn: Turn): void {
+    this.#retry.stop(turn);
+    if (this.state.closed !== undefined) return;
+    const live = this.live(turn);
+    if (live !== undefined) {
+      if (this.#numbers.watched && this.state.made && !live.established) live.hello(turn);
+    } else if (this.#lookup.needed) this.#lookup.ask(turn);
+    else this.#begin(turn);
+  }
+
+  peerResolved(address: string, turn: Turn): void {
+    this.state.address = address;
+    if (this.state.closed === undefined && this.live(turn) === undefined) this.#begin(turn);
+  }
+
+  peerUnresolved(reason: string, turn: Turn): void {
+    if (this.live(turn) !== undefined || this.state.closed !== undefined) return;
+    this.#fail(`the peer's name cannot be resolved: ${reason}`, turn);
+    this.#retry.later(turn);
+  }
+
+  #begin(turn: Turn): void {
+    const { configuration, state } = this;
+    const { localTunnelId, remoteTunnelId } = this.#numbers;
+    if (state.address === undefined) return;
+    const remote = { address: state.address, port: configuration.peerPort };
+    const local = configuration.local === "auto" ? "0.0.0.0" : configuration.local;
+    const connection = ControlConnection.typedIn(
+      configuration,
+      {
+        localControlConnectionId: localTunnelId,
+        remoteControlConnectionId: remoteTunnelId,
+        initiator: true,
+        remote,
+        listener: undefined,
+        tieBreaker: undefined,
+        request: undefined,
+        authentication: Authentication.begin(configuration.authentication, turn.entropy),
+      },
+      turn,
+    );
+    state.live = connection.id;
+    state.since = turn.now;
+    connection.openSocket({ address: local, port: configuration.localPort }, remote, turn);
+    turn.emit({
+      type: "create-tunnel",
+      localControlConnectionId: localTunnelId,
+      remoteControlConnectionId: remoteTunnelId,
+    });
+  }
+
+  created(connection: ControlConnection, turn: Turn): void {
+    if (this.state.made) return;
+    this.state.made = true;
+    for (const session of this.sessions.values()) session.create(connection, turn);
+    if (this.#numbers.watched) connection.hello(turn);
+    else this.#established(connection, "static tunnel is made", turn);
+  }
+
+  #established(connection: ControlConnection, words: string, turn: Turn): void {
+    this.state.since = turn.now;
+    this.state.lastError = "";
+    this.#retry.stop(turn);
+    this.#retry.reset();
+    connection.enter("established", turn);
+    if (this.#numbers.watched) connection.startHello(turn);
+    turn.log("info", "control-connection-established", words, connection.context);
+    for (const session of this.sessions.values()) session.raise(connection, turn);
+  }
+
+  receive(connection: ControlConnection, decoded: DecodedMessage, _from: Endpoint, turn: Turn): void {
+    const name = nameOf(decoded);
+    if (!this.#numbers.watched || name === undefined) {
+      const words = `${describeMessage(decoded)} on a static tunnel: ignored`;
+      turn.log("debug", "message-ignored", words, connection.context);
+      return;
+    }
+    const { due, answered } = connection.receiveUnnegotiated(decoded, turn);
+    if (due.some((message) => nameOf(message) === "StopCCN")) {
+      const { resultCode } = avpsOf(decoded);
+      this.#silent(connection, `the peer has stopped (StopCCN): ${describeResult("StopCCN", resultCode)}`, turn);
+    } else if (this.state.made) this.#heard(connection, decoded, answered, turn);
+  }
+
+  /** A peer that is heard need not hear us: only an answer to our HELLO shows that both ways are open. */
+  #heard(connection: ControlConnection, { header, kind }: DecodedMessage, answered: boolean, turn: Turn): void {
+    if (connection.established) {
+      // It has begun anew, or not heard us for long.
+      if (kind === "message" && isBeginning(header.ns, header.nr)) connection.hello(turn);
+    } else if (answered) this.#established(connection, "the peer answers HELLO", turn);
+    else {
+      this.#retry.stop(turn);
+      connection.hello(turn);
+    }
+  }
+
+  /** The tunnel stays, with its devices down. */
+  #silent(connection: ControlConnection, reason: string, turn: Turn): void {
+    this.#fail(reason, turn);
+    this.state.since = turn.now;
+    connection.enter("idle", turn);
+    for (const session of this.sessions.values()) session.lower(reason, turn);
+    this.#askLater(connection, turn);
+  }
+
+  #askLater(connection: ControlConnection, turn: Turn): void {
+    connection.beginAnew(turn);
+    this.#retry.later(turn);
+  }
+
+  expireConnection(connection: ControlConnection, kind: ConnectionTimer, turn: Turn): void {
+    // The pauses between attempts are those of `reconnect`, in the place of retransmissions.
+    if (kind === "retransmit" && !connection.established) {
+      this.state.lastError ||= noAnswer(connection);
+      this.#askLater(connection, turn);
+    } else if (connection.expire(kind, turn) === "dead") this.#silent(connection, noAnswer(connection), turn);
+  }
+
+  expire(_kind: "attempt" | "resolve", turn: Turn): void {
+    this.attempt(turn);
+  }
+
+  socketFailed(connection: ControlConnection, reason: string, turn: Turn): void {
+    connection.state.socket = 0;
+    this.refused(connection, reason, turn);
+  }
+
+  /** It is made anew after a pause. */
+  refused(connection: ControlConnection, reason: string, turn: Turn): void {
+    this.#fail(reason, turn);
+    this.#remove(connection, reason, turn);
+    this.#retry.later(turn);
+  }
+
+  changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void {
+    this.configuration = { ...this.configuration, authentication };
+    const live = this.live(turn);
+    changeAuthentication(this.state.name, live === undefined ? [] : [live], authentication, turn);
+  }
+
+  open(turn: Turn): void {
+    this.state.closed = undefined;
+    this.#retry.reset();
+    this.attempt(turn);
+  }
+
+  /** Without a word to the peer, which would not expect one. */
+  close(cause: Result, turn: Turn): void {
+    this.state.closed = cause;
+    this.#retry.stop(turn);
+    this.#lookup.stop(turn);
+    const live = this.live(turn);
+    if (live === undefined) return;
+    this.state.lastError = cause.message ?? "";
+    turn.log("info", "control-connection-closing", "static tunnel is removed", live.context);
+    this.#remove(live, this.state.lastError, turn);
+  }
+
+  #remove(connection: ControlConnection, reason: string, turn: Turn): void {
+    for (const session of this.sessions.values()) session.tunnelLost(reason, turn);
+    turn.emit({ type: "delete-tunnel", localControlConnectionId: connection.id });
+    connection.release(turn);
+    Object.assign(this.state, { live: 0, made: false, since: turn.now });
+  }
+
+  #fail(reason: string, turn: Turn): void {
+    this.state.lastError = reason;
+    turn.log("warn", "control-connection-failed", reason, { tunnel: this.state.name });
+  }
+}
+
+/** Of the messages that two ends without a handshake have for each other. */
+function nameOf(decoded: DecodedMessage): "ZLB" | "ACK" | "HELLO" | "StopCCN" | undefined {
+  if (decoded.kind === "zlb") return "ZLB";
+  if (decoded.kind === "unknown") return undefined;
+  const name = decoded.kind === "message" ? decoded.message.name : decoded.name;
+  return name === "ACK" || name === "HELLO" || name === "StopCCN" ? name : undefined;
+}
+
+function noAnswer({ state }: ControlConnection): string {
+  const { address, port } = state.remote;
+  return `no answer to HELLO from ${address} port ${port}: the peer is dead or cannot be reached`;
+}
