@@ -33,7 +33,12 @@ process.on("exit", () => {
   for (const child of children) kill(child);
   rmSync(copies, { recursive: true, force: true });
 });
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    console.log(`mutants: ${signal}`);
+    process.exit(1);
+  });
+}
 
 await prepareDependencies();
 const mutants = readMutants().filter(isWanted);
