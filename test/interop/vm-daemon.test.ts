@@ -17,7 +17,7 @@ const TIMEOUT_MS = 480_000;
 /** Each boots a machine, runs the files guest/daemon-NAME.mjs and has at least so many checks. */
 const BOOTS: readonly (readonly [title: string, names: readonly string[], checks: number])[] = [
   ["sessions, their keepalive and what the kernel refuses", ["session", "keepalive", "refusals"], 140],
-  ["cookies, sublayer and sequencing, and static tunnels", ["sequencing", "static"], 175],
+  ["cookies, sublayer and sequencing, and static tunnels", ["static", "sequencing"], 175],
   ["missing modules, conf/site.toml and 500 sessions", ["modules", "many"], 36],
 ];
 
