@@ -11,7 +11,7 @@ import {
 } from "./call.ts";
 import { stepper } from "./step.ts";
 
-/** RFC 3931 7.4.1, States of the sender of an OCRQ. "Acceptable" includes that the datapath could be made. */
+/** RFC 3931 7.4.1, States of the sender of an OCRQ. An "acceptable" OCCN includes that the datapath could be made. */
 const outgoingCallSenderMachine = callSetup.createMachine({
   id: "call",
   initial: "idle",
