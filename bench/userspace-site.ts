@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs";
 import type { SessionCounters, SessionRequest } from "../src/kernel/datapath.ts";
 import { KernelError } from "../src/kernel/kernel-error.ts";
 import * as libc from "../src/kernel/libc.ts";
-import { connectSocket, openConnectionSocket, type SocketAddress } from "../src/kernel/sockets.ts";
+import type { SocketAddress } from "../src/kernel/socket-address.ts";
+import { connectSocket, openConnectionSocket } from "../src/kernel/sockets.ts";
 import { UserspaceDatapath } from "../src/kernel/userspace-datapath.ts";
 
 const AF_PACKET = 17;
@@ -57,6 +58,7 @@ const calls: SiteCalls = {
     datapath.createTunnel({
       localControlConnectionId,
       remoteControlConnectionId: 1,
+      encapsulation: "udp",
       fd: libc.dup(socketOf(localControlConnectionId)),
       onControlDatagram: (octets) => tell({ event: "control-datagram", octets }),
     }),

@@ -10,7 +10,7 @@
 import { createConnection, createServer, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import * as libc from "../src/kernel/libc.ts";
-import { encodeSocketAddress } from "../src/kernel/sockets.ts";
+import { encodeSocketAddress } from "../src/kernel/socket-address.ts";
 
 export interface PingResult {
   readonly sent: number;

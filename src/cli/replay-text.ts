@@ -3,6 +3,7 @@ import { describeMessage, describeValues } from "../avp/describe.ts";
 import { hidingKey } from "../avp/hiding.ts";
 import { ProtocolError } from "../avp/protocol-error.ts";
 import type { Effect, Endpoint, Input } from "../control/core.ts";
+import { endpointText } from "../control/endpoint.ts";
 import { hexOf, type RecordingHeader } from "../daemon/recording-format.ts";
 import type { Replay, ReplayStep, StateChange } from "../daemon/replay.ts";
 
@@ -27,7 +28,7 @@ export function renderStep({ at, input, effects, changes, failure }: ReplayStep,
 
 function renderInput(input: Input, secrets: readonly Uint8Array[]): string {
   if (input.type !== "datagram") return renderFields(input);
-  return `received ${renderDatagram(input.octets, secrets)} from ${endpoint(input.from)}`;
+  return `received ${renderDatagram(input.octets, secrets)} from ${endpointText(input.from)}`;
 }
 
 function renderChange({ tunnel, session, from, to }: StateChange): string {
@@ -37,9 +38,9 @@ function renderChange({ tunnel, session, from, to }: StateChange): string {
 function renderEffect(effect: Effect, secrets: readonly Uint8Array[]): string {
   switch (effect.type) {
     case "send":
-      return `send ${renderDatagram(effect.octets, secrets)} to ${endpoint(effect.to)}`;
+      return `send ${renderDatagram(effect.octets, secrets)} to ${endpointText(effect.to)}`;
     case "reply":
-      return `reply ${renderDatagram(effect.octets, secrets)} to ${endpoint(effect.to)}`;
+      return `reply ${renderDatagram(effect.octets, secrets)} to ${endpointText(effect.to)}`;
     case "log": {
       const { level, event, message, tunnel, session } = effect;
       const where = [tunnel, session].filter((name) => name !== undefined).join("/");
@@ -96,13 +97,9 @@ function renderValue(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(renderValue).join(" ")}]`;
   if (typeof value !== "object" || value === null) return String(value);
-  return isEndpoint(value) ? endpoint(value) : `{${named(value).join(", ")}}`;
+  return isEndpoint(value) ? endpointText(value) : `{${named(value).join(", ")}}`;
 }
 
 function isEndpoint(value: object): value is Endpoint {
   return "address" in value && "port" in value;
-}
-
-function endpoint({ address, port }: Endpoint): string {
-  return `${address}:${port}`;
 }

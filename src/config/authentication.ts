@@ -31,7 +31,8 @@ export function buildAuthentication(
   if (previous !== undefined) checkPrevious(previous, secret, problems);
   return {
     secrets: distinct([secret, previous]),
-    digest: values.digest ?? (secret === undefined ? "none" : "md5"),
+    // RFC 3931 4.1.1.2: IP has no checksum, so the digest is to be there in any case.
+    digest: values.digest ?? (secret === undefined && values.encapsulation === "udp" ? "none" : "md5"),
     hidden: values.hidden,
     chapPassword: chapPassword?.octets,
   };

@@ -1,4 +1,6 @@
 import type { SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
+import { isAnyAddress } from "../control/endpoint.ts";
+import { canBeReached } from "./listen.ts";
 import type { Problems } from "./problems.ts";
 import type { ListenAddress } from "./site.ts";
 import type { SessionTable, TunnelTable } from "./tables.ts";
@@ -29,11 +31,10 @@ export function findContradictions(
   listen: readonly ListenAddress[] | undefined,
   problems: Problems,
 ): void {
-  const canListen = listen === undefined || listen.length > 0;
   // A socket bound to no particular address does not tell to which one an SCCRQ was sent.
-  const localTells = listen?.every(({ address }) => address !== "0.0.0.0") ?? true;
+  const localTells = listen?.every(({ address }) => !isAnyAddress(address)) ?? true;
   for (const each of built) {
-    checkPeer(each, canListen, problems);
+    checkPeer(each, listen, problems);
     checkTimes(each, problems);
     checkEndIds(each, problems);
     checkSessions(each, problems);
@@ -55,7 +56,11 @@ export function placeOf(table: TunnelTable | SessionTable, key: string, within?:
   return table.path;
 }
 
-function checkPeer({ table, tunnel }: BuiltTunnel, canListen: boolean, problems: Problems): void {
+function checkPeer(
+  { table, tunnel }: BuiltTunnel,
+  listen: readonly ListenAddress[] | undefined,
+  problems: Problems,
+): void {
   if (tunnel.static !== undefined || ["role", "peer"].some((key) => table.wrong.has(key))) return;
   if (tunnel.role !== "responder") {
     if (tunnel.peer !== undefined) return;
@@ -65,10 +70,11 @@ function checkPeer({ table, tunnel }: BuiltTunnel, canListen: boolean, problems:
     );
     return;
   }
-  if (!canListen) {
+  if (listen !== undefined && !canBeReached(tunnel, listen)) {
+    const none = listen.length === 0 ? "is empty" : `has no address of encapsulation "${tunnel.encapsulation}" for it`;
     problems.error(
       placeOf(table, "role"),
-      'role "responder" waits for the peer, but lcce.listen is empty: nobody can reach it',
+      `role "responder" waits for the peer, but lcce.listen ${none}: nobody can reach it`,
     );
   }
   const unselective = [tunnel.peer, tunnel.peerHostname, tunnel.peerRouterId].every(
@@ -205,7 +211,7 @@ function checkSelectors(built: readonly BuiltTunnel[], localTells: boolean, prob
       continue;
     const selectors = [tunnel.peer?.toLowerCase(), tunnel.peerHostname, tunnel.peerRouterId];
     if (selectors.every((selector) => selector === undefined)) continue;
-    const identity = JSON.stringify([...selectors, localTells ? tunnel.local : "auto"]);
+    const identity = JSON.stringify([...selectors, tunnel.encapsulation, localTells ? tunnel.local : "auto"]);
     const owner = owners.get(identity);
     if (owner === undefined) {
       owners.set(identity, tunnel.name);
@@ -222,7 +228,8 @@ function checkSelectors(built: readonly BuiltTunnel[], localTells: boolean, prob
 function checkFlows(built: readonly BuiltTunnel[], problems: Problems): void {
   const owners = new Map<string, string>();
   for (const { table, tunnel } of built) {
-    if (tunnel.role === "responder" || tunnel.peer === undefined || tunnel.localPort === 0) continue;
+    if (tunnel.encapsulation === "ip" || tunnel.role === "responder") continue;
+    if (tunnel.peer === undefined || tunnel.localPort === 0) continue;
     const flow = JSON.stringify([tunnel.peer.toLowerCase(), tunnel.peerPort, tunnel.local, tunnel.localPort]);
     const owner = owners.get(flow);
     if (owner === undefined) owners.set(flow, tunnel.name);

@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net";
+import { canonicalAddress, familyOf, isAnyAddress, isLinkLocal } from "../control/endpoint.ts";
 
 /** What a value must look like. `allowed` completes the sentence "allowed: …". */
 export interface Format<T> {
@@ -102,7 +103,7 @@ export function parseRouterId(value: unknown): number | undefined {
 }
 
 /** An IPv4 address that one machine can have: not 0.0.0.0/8, not multicast, not broadcast. */
-export function isUnicastIpv4(value: string): boolean {
+function isUnicastIpv4(value: string): boolean {
   const first = Number(value.split(".")[0]);
   return isIPv4(value) && first > 0 && first < 224;
 }
@@ -128,11 +129,30 @@ export function isCidr(value: string): boolean {
   return isIPv6(address) && !address.includes("%") && Number(prefix) <= 128;
 }
 
-/** `undefined` unless it is udp:ADDRESS:PORT with an IPv4 address. */
+/** A unicast address of either IP version; a link-local one needs its link ("fe80::1%eth0"), no other has one. */
+export function isUnicast(value: string): boolean {
+  if (isUnicastIpv4(value)) return true;
+  const address = canonicalAddress(value);
+  if (address === undefined || familyOf(address) === 4) return false;
+  const [numbers = "", link] = address.split("%");
+  // ff00::/8 is multicast, ::ffff:0:0/96 is IPv4 in disguise.
+  if (/^ff..:|^::$|^::ffff:[^:]+:[^:]+$/.test(numbers)) return false;
+  return isLinkLocal(numbers) ? link !== undefined && isInterfaceName(link) : link === undefined;
+}
+
+/** `undefined` unless it is udp:ADDRESS:PORT or ip:ADDRESS, IPv6 addresses in brackets. Port 0: over IP. */
 export function parseListen(value: string): { readonly address: string; readonly port: number } | undefined {
-  const match = /^udp:([0-9.]+):(\d{1,5})$/.exec(value);
-  if (match === null) return undefined;
-  const [, address = "", port = ""] = match;
-  const fits = isIPv4(address) && Number(port) >= 1 && Number(port) <= 65_535;
+  const match = /^(?:udp:(?<udp>.+):(?<port>\d{1,5})|ip:(?<ip>.+))$/.exec(value);
+  const { udp, ip, port = "0" } = match?.groups ?? {};
+  const address = listenAddress(udp ?? ip ?? "");
+  if (address === undefined) return undefined;
+  const fits = udp === undefined || (Number(port) >= 1 && Number(port) <= 65_535);
   return fits ? { address, port: Number(port) } : undefined;
+}
+
+function listenAddress(text: string): string | undefined {
+  const inBrackets = /^\[(.+)\]$/.exec(text)?.[1];
+  const address = canonicalAddress(inBrackets ?? text);
+  if (address === undefined || (familyOf(address) === 6) !== (inBrackets !== undefined)) return undefined;
+  return isAnyAddress(address) || familyOf(address) === 4 || isUnicast(address) ? address : undefined;
 }

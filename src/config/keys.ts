@@ -5,7 +5,7 @@ import {
   isCidr,
   isDnsName,
   isInterfaceName,
-  isUnicastIpv4,
+  isUnicast,
   listOf,
   matching,
   oneOf,
@@ -85,20 +85,17 @@ const trueOrFalse = matching("boolean", "true or false", (value): value is boole
 const interfaceName = (name: string) =>
   text(name, "an interface name: 1 to 15 printable characters without space, /, : and %", isInterfaceName);
 
-const listenAddress: Format<string> = {
-  ...text(
-    "listen-address",
-    "udp:ADDRESS:PORT with an IPv4 address and a port from 1 to 65535",
-    (value) => parseListen(value) !== undefined,
-  ),
-  later: (value) => typeof value === "string" && (value.startsWith("ip:") || value.startsWith("udp:[")),
-};
+const listenAddress = text(
+  "listen-address",
+  "udp:ADDRESS:PORT with a port from 1 to 65535, or ip:ADDRESS, with an IPv4 address or an IPv6 address in brackets",
+  (value) => parseListen(value) !== undefined,
+);
 
 const localAddress: Format<string> = {
   ...text(
     "local-address",
-    'an IPv4 address of this machine or "auto"',
-    (value) => value === "auto" || isUnicastIpv4(value),
+    'an IPv4 or IPv6 address of this machine (link-local: with its interface, "fe80::1%eth0") or "auto"',
+    (value) => value === "auto" || isUnicast(value),
   ),
   choices: ["auto"],
   later: (value) => typeof value === "string" && value.startsWith("@"),
@@ -127,10 +124,9 @@ export const LCCE_KEYS = {
     routerId,
     "Router ID AVP (RFC 3931 5.4.3): an unsigned 32-bit value, dotted or an integer. Default: derived from the first local address.",
   ),
-  listen: key(
+  listen: optional(
     listOf("listen", listenAddress),
-    ["udp:0.0.0.0:1701"],
-    "Addresses that peers may open control connections to, as udp:ADDRESS:PORT. An empty list: this end only initiates.",
+    'Addresses that peers may open control connections to: "udp:0.0.0.0:1701", "udp:[::]:1701", "ip:192.0.2.1", "ip:[2001:db8::1]". An empty list: this end only initiates. Default: any address, for each encapsulation and IP version that the tunnels may need.',
   ),
   datapath: key(
     oneOf("datapath", ["auto", "kernel", "userspace", "none"]),
@@ -168,26 +164,36 @@ export const TUNNEL_KEYS = {
     'Who opens the control connection: this end (initiator), the peer (responder) or both. Default: "both" with peer, else "responder".',
   ),
   peer: optional(
-    text("peer", "an IPv4 address or a DNS name", (value) => isUnicastIpv4(value) || isDnsName(value)),
-    "The other LCCE: an IPv4 address or a DNS name. A responder may leave it out and name peer_hostname or peer_router_id.",
+    text(
+      "peer",
+      'an IPv4 or IPv6 address (link-local: with this end\'s interface, "fe80::2%eth0") or a DNS name',
+      (value) => isUnicast(value) || isDnsName(value),
+    ),
+    "The other LCCE: an IPv4 or IPv6 address or a DNS name. A responder may leave it out and name peer_hostname or peer_router_id.",
   ),
   peer_hostname: optional(asciiName, "The Host Name AVP that the peer must send: 1 to 255 US-ASCII characters."),
   peer_router_id: optional(
     routerId,
     "The Router ID AVP that the peer must send: dotted or an integer from 0 to 4294967295.",
   ),
-  peer_port: key(
+  peer_port: optional(
     integer("peer-port", 1, 65_535),
-    1701,
-    "UDP port of the peer that control connections are opened to: 1 to 65535.",
+    "UDP port of the peer that control connections are opened to: 1 to 65535. Default: 1701.",
   ),
-  local: key(localAddress, "auto", 'Local IPv4 address; "auto" is the one that the route to the peer gives.'),
-  local_port: key(
+  local: key(
+    localAddress,
+    "auto",
+    'Local address, of the IP version of the peer\'s; "auto" is the one that the route to the peer gives. It also says which IP version of a DNS name is meant.',
+  ),
+  local_port: optional(
     integer("local-port", 0, 65_535),
-    1701,
-    "Local UDP port of control connections that this end opens: 1 to 65535, or 0 for any free one.",
+    "Local UDP port of control connections that this end opens: 1 to 65535, or 0 for any free one. Default: 1701.",
   ),
-  encapsulation: key(oneOf("encapsulation", ["udp"], ["ip"]), "udp", "What carries L2TP: UDP (RFC 3931 4.1.2)."),
+  encapsulation: key(
+    oneOf("encapsulation", ["udp", "ip"]),
+    "udp",
+    "What carries L2TP: UDP (RFC 3931 4.1.2), or IP protocol 115 (4.1.1), which the kernel's datapath alone can.",
+  ),
   secret: optional(
     secret,
     "Shared secret of control message authentication (RFC 3931 4.3), as UTF-8 octets, at most 1024. The empty one turns on nonces and digests that prove nothing but that a message is whole. Default: no authentication.",
@@ -203,7 +209,7 @@ export const TUNNEL_KEYS = {
   secret_previous_file: optional(secretFile, "File with the previous secret, instead of secret_previous."),
   digest: optional(
     oneOf("digest", ["md5", "sha1", "none"]),
-    'Message Digest AVP of every message sent (RFC 3931 5.4.1): HMAC-MD5, HMAC-SHA-1 or none; without a secret an integrity check. Default: "md5" with a secret, else "none".',
+    'Message Digest AVP of every message sent (RFC 3931 5.4.1): HMAC-MD5, HMAC-SHA-1 or none; without a secret an integrity check. Default: "md5" with a secret or over IP, which has no checksum (RFC 3931 4.1.1.2), else "none".',
   ),
   hidden: key(trueOrFalse, false, "Hide every AVP that may be hidden (RFC 3931 5.3); needs a secret."),
   chap_password: optional(

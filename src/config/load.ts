@@ -7,15 +7,18 @@ import type {
   SessionConfiguration,
   TunnelConfiguration,
 } from "../control/configuration.ts";
+import { canonicalAddress } from "../control/endpoint.ts";
 import { buildAuthentication } from "./authentication.ts";
 import { ConfigError } from "./config-error.ts";
 import { type BuiltTunnel, findContradictions, placeOf } from "./contradictions.ts";
+import { checkEncapsulations } from "./encapsulation.ts";
 import { encodeEndId } from "./end-id.ts";
-import { parseDuration, parseListen, parseRouterId } from "./format.ts";
+import { parseDuration, parseRouterId } from "./format.ts";
 import { checkInlineSecrets } from "./inline-secrets.ts";
 import { nameInterfaces } from "./interface-name.ts";
 import { findKeyLines } from "./key-lines.ts";
 import type { LcceValues, SessionValues, TunnelValues } from "./keys.ts";
+import { buildListen, canBeReached, L2TP_PORT } from "./listen.ts";
 import { Problems } from "./problems.ts";
 import type { Site } from "./site.ts";
 import { readSiteFile } from "./site-file.ts";
@@ -38,16 +41,20 @@ export function parseSite(toml: string, file: string, mode = 0o600): Site {
   const problems = new Problems(file, findKeyLines(text));
   const { lcce, lcceWrong, tunnels } = readTables(document, problems);
   checkInlineSecrets(document, file, mode, problems);
-  const listen = lcce.listen.flatMap((address) => parseListen(address) ?? []);
-  if (new Set(lcce.listen).size < lcce.listen.length) problems.error(["lcce", "listen"], "the same address twice");
   const built = buildTunnels(tunnels, dirname(file), problems);
   checkStatic(built, problems);
+  const listen = buildListen(
+    lcce.listen,
+    built.map(({ tunnel }) => tunnel),
+    problems,
+  );
   findContradictions(built, lcceWrong.has("listen") ? undefined : listen, problems);
+  checkEncapsulations(built, lcce.datapath, problems);
   if (tunnels.length === 0) problems.warning([], "no [tunnel.NAME]: there is nothing to do");
   problems.throwIfAny();
   return {
     lcce: buildLcce(lcce, listen),
-    tunnels: built.map(({ tunnel }) => (listen.length === 0 ? onlyOpening(tunnel) : tunnel)),
+    tunnels: built.map(({ tunnel }) => (canBeReached(tunnel, listen) ? tunnel : onlyOpening(tunnel))),
     warnings: problems.warnings(),
   };
 }
@@ -130,12 +137,12 @@ function buildTunnel(
     name,
     ...buildStaticTunnel(values),
     role: values.mode === "dynamic" ? (values.role ?? (values.peer === null ? "responder" : "both")) : "initiator",
-    peer: values.peer ?? undefined,
+    peer: canonicalAddress(values.peer ?? "") ?? values.peer ?? undefined,
     peerHostname: values.peer_hostname ?? undefined,
     peerRouterId: parseRouterId(values.peer_router_id),
-    peerPort: values.peer_port,
-    local: values.local,
-    localPort: values.local_port,
+    peerPort: values.peer_port ?? L2TP_PORT,
+    local: canonicalAddress(values.local) ?? values.local,
+    localPort: values.local_port ?? L2TP_PORT,
     encapsulation: values.encapsulation,
     authentication,
     helloIntervalMs: milliseconds(values.hello_interval),

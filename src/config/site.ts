@@ -3,7 +3,7 @@ import type { TunnelConfiguration } from "../control/configuration.ts";
 export type DatapathChoice = "auto" | "kernel" | "userspace" | "none";
 export type SiteLogLevel = "error" | "warn" | "info" | "debug" | "trace";
 
-/** A UDP address and port that a responder listens on. IPv4 in dotted notation. */
+/** Where a responder listens: an IPv4 or IPv6 address and a UDP port, or port 0 for L2TP over IP, which has none. */
 export interface ListenAddress {
   readonly address: string;
   readonly port: number;

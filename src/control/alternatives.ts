@@ -1,4 +1,4 @@
-import { isAddress } from "./endpoint.ts";
+import { canonicalAddress, familyOf } from "./endpoint.ts";
 import { ERROR, type Result } from "./result-codes.ts";
 
 const IPV6_IN_BRACKETS = /^\[([0-9A-Fa-f:.]+)\]$/;
@@ -13,7 +13,8 @@ export function alternativesOf(result: Result | undefined): readonly string[] {
   return (result.message ?? "").split(",").flatMap((part) => {
     const word = part.trim();
     const inBrackets = IPV6_IN_BRACKETS.exec(word)?.[1];
-    if (inBrackets !== undefined) return [inBrackets];
-    return isAddress(word) ? [word] : [];
+    const address = canonicalAddress(inBrackets ?? word);
+    const hasBrackets = inBrackets !== undefined;
+    return address !== undefined && (familyOf(address) === 6) === hasBrackets ? [address] : [];
   });
 }

@@ -2,7 +2,7 @@ import type { ControlConnectionEvent } from "../fsm/control-connection.ts";
 import { avpsOf, compareTieBreakers, type TieOutcome } from "./admission.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { ConnectionOrigin, ControlConnection } from "./control-connection.ts";
-import { sameEndpoint } from "./endpoint.ts";
+import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
 import { excessHalfOpen, isRetransmission, mayAnswer } from "./half-open.ts";
 import { learnPeer, refusal } from "./handshake.ts";
 import { describeResult, type Result, STOPCCN } from "./result-codes.ts";
@@ -106,6 +106,8 @@ function answer(tunnel: Answerer, { decoded, octets, remoteId, authentication, f
     tunnel.state.live = connection.id;
     tunnel.state.since = turn.now;
   }
+  // The kernel drops what comes over IP for a Control Connection ID that no socket is bound to.
+  if (encapsulationOf(from) === "ip") connection.openSocket(to, from, turn);
   learnPeer(connection, decoded);
   connection.receive(decoded, turn);
   tunnel.step(connection, { type: "rx.SCCRQ", verdict: "acceptable" }, undefined, turn);
@@ -115,7 +117,7 @@ function refuse(tunnel: Answerer, { remoteId, authentication, from, to }: Sccrq,
   if (!turn.mayRefuse()) return;
   turn.log("warn", "sccrq-refused", `SCCRQ refused: ${describeResult("StopCCN", cause)}`, {
     tunnel: tunnel.state.name,
-    details: { peer: `${from.address}:${from.port}` },
+    details: { peer: endpointText(from) },
   });
   const octets = refusal(remoteId, cause, authentication, turn.entropy);
   turn.emit({ type: "reply", from: to, to: from, octets });

@@ -39,7 +39,8 @@ export interface AnyTunnel {
   /** The connection that counts. */
   live(turn: Pick<Turn, "connections">): ControlConnection | undefined;
   attempt(turn: Turn): void;
-  peerResolved(address: string, turn: Turn): void;
+  /** `addresses`: all that the name stands for, at least one, in the resolver's order. */
+  peerResolved(addresses: readonly string[], turn: Turn): void;
   peerUnresolved(reason: string, turn: Turn): void;
   /** A datagram for a connection of this tunnel, from its peer. */
   receive(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void;

@@ -101,11 +101,12 @@ export interface TunnelConfiguration {
   readonly peerHostname: string | undefined;
   readonly peerRouterId: number | undefined;
   readonly peerPort: number;
-  /** Local address, or "auto": the one that the route to the peer gives. */
+  /** Local address, of the peer's IP version, or "auto": the one that the route to the peer gives. */
   readonly local: string;
   /** 0: any free port. */
   readonly localPort: number;
-  readonly encapsulation: "udp";
+  /** Over IP there are no ports: `peerPort` and `localPort` mean nothing then. */
+  readonly encapsulation: "udp" | "ip";
   readonly authentication: AuthenticationConfiguration;
   /** Silence after which a HELLO is sent (RFC 3931 4.4); 0 sends none. */
   readonly helloIntervalMs: number;

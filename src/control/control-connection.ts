@@ -10,7 +10,7 @@ import {
 import { Authentication, type AuthenticationState } from "./authentication.ts";
 import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant } from "./core.ts";
-import { sameEndpoint } from "./endpoint.ts";
+import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
 import {
   type ChannelState,
   createChannelState,
@@ -149,7 +149,7 @@ export class ControlConnection {
       details: {
         local_ccid: this.id,
         remote_ccid: this.state.remoteControlConnectionId,
-        peer: `${this.state.remote.address}:${this.state.remote.port}`,
+        peer: endpointText(this.state.remote),
       },
     };
   }
@@ -330,7 +330,8 @@ export class ControlConnection {
   openSocket(local: Endpoint, remote: Endpoint | undefined, turn: Turn): void {
     this.state.socket = this.id;
     const { tunnel } = this.state;
-    turn.emit({ type: "open-socket", tunnel, localControlConnectionId: this.id, local, remote });
+    const encapsulation = encapsulationOf(this.state.remote);
+    turn.emit({ type: "open-socket", tunnel, encapsulation, localControlConnectionId: this.id, local, remote });
   }
 
   /** Only this address and port count from now on (RFC 3931 4.1.2.2). */
@@ -489,7 +490,8 @@ function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {
 
 /**
  * Sockets of earlier connections of `others` with the same two endpoints would take the successor's packets: they are
- * given up, and what is still to be said on those connections goes through the successor's.
+ * given up, and what is still to be said on those connections goes through the successor's. Over IP every connection's
+ * messages find its own socket, by the Control Connection ID.
  */
 export function takeOverSockets(
   successor: ControlConnection,
@@ -497,6 +499,7 @@ export function takeOverSockets(
   others: readonly ControlConnection[],
   turn: Turn,
 ): void {
+  if (encapsulationOf(remote) === "ip") return;
   for (const other of others) {
     const { socket, life } = other.state;
     const competes = other !== successor && socket === other.id && life !== "open";

@@ -4,7 +4,10 @@ import type { LcceView } from "./view.ts";
 /** Milliseconds on a monotonic clock. Only differences mean anything. */
 export type Instant = number;
 
-/** A UDP address and port. IPv4 in dotted notation. */
+/**
+ * Where L2TP comes from or goes to. The address in the one form that `canonicalAddress` makes: IPv4 dotted, IPv6 as in
+ * RFC 5952, a link-local one with its link ("fe80::1%eth0"). Port 0: L2TP over IP, which has no ports (RFC 3931 4.1.1).
+ */
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
@@ -67,7 +70,13 @@ export type Input =
   | { readonly type: "start" }
   /** A control message (T bit set; Ver 3, or Ver 2 without ids). `to` is the local address and port of the socket that received it. */
   | { readonly type: "datagram"; readonly from: Endpoint; readonly to: Endpoint; readonly octets: Uint8Array }
-  | { readonly type: "peer-resolved"; readonly tunnel: string; readonly address: string }
+  /** `others`: what else the name stands for, to be tried after `address`. */
+  | {
+      readonly type: "peer-resolved";
+      readonly tunnel: string;
+      readonly address: string;
+      readonly others?: readonly string[];
+    }
   | { readonly type: "peer-unresolved"; readonly tunnel: string; readonly reason: string }
   | { readonly type: "socket-failed"; readonly localControlConnectionId: number; readonly reason: string }
   | { readonly type: "tunnel-created"; readonly localControlConnectionId: number }
@@ -114,6 +123,7 @@ export type Effect =
       readonly type: "open-socket";
       /** Whose configuration says what kind of socket it is to be. */
       readonly tunnel: string;
+      readonly encapsulation: "udp" | "ip";
       readonly localControlConnectionId: number;
       readonly local: Endpoint;
       readonly remote: Endpoint | undefined;
@@ -126,9 +136,15 @@ export type Effect =
       readonly to: Endpoint;
       readonly octets: Uint8Array;
     }
-  /** Answer without a connection, from the socket whose local address and port is `from`. */
+  /** Answer without a connection, from the listener whose local address and port is `from`. */
   | { readonly type: "reply"; readonly from: Endpoint; readonly to: Endpoint; readonly octets: Uint8Array }
-  | { readonly type: "resolve-peer"; readonly tunnel: string; readonly host: string }
+  /** `family`: the IP version that the answer has to be of; `undefined`: any. */
+  | {
+      readonly type: "resolve-peer";
+      readonly tunnel: string;
+      readonly host: string;
+      readonly family: 4 | 6 | undefined;
+    }
   | {
       readonly type: "create-tunnel";
       readonly localControlConnectionId: number;

@@ -9,12 +9,12 @@ import type { AnyTunnel } from "./any-tunnel.ts";
 import type { LcceConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection, type ControlConnectionState } from "./control-connection.ts";
 import type { Core, Effect, Endpoint, Entropy, Input, Instant } from "./core.ts";
-import { sameEndpoint } from "./endpoint.ts";
+import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
 import { RefusalLimit } from "./refusal-limit.ts";
 import { Registry } from "./registry.ts";
 import { because, CDN, printable, STOPCCN } from "./result-codes.ts";
-import { discardForged } from "./sccrq.ts";
+import { discardForged, listensAt } from "./sccrq.ts";
 import { scoreOf } from "./selector-score.ts";
 import { Session } from "./session.ts";
 import type { StaticSession } from "./static-session.ts";
@@ -166,7 +166,7 @@ export class Lcce implements Core {
         this.#receiveDatagram(input, turn);
         return;
       case "peer-resolved":
-        this.#tunnels.get(input.tunnel)?.peerResolved(input.address, turn);
+        this.#tunnels.get(input.tunnel)?.peerResolved([input.address, ...(input.others ?? [])], turn);
         return;
       case "peer-unresolved":
         this.#tunnels.get(input.tunnel)?.peerUnresolved(input.reason, turn);
@@ -258,8 +258,9 @@ export class Lcce implements Core {
   #receiveFor(connection: ControlConnection, input: Of<"datagram">, turn: Turn): void {
     const { state, authentication } = connection;
     const { from, octets } = input;
-    const anyPort = state.initiator && state.state === "wait-ctl-reply";
-    if (from.address !== state.remote.address || (from.port !== state.remote.port && !anyPort)) {
+    const anyPort = state.initiator && state.state === "wait-ctl-reply" && encapsulationOf(from) === "udp";
+    const isPort = from.port === state.remote.port || (anyPort && encapsulationOf(state.remote) === "udp");
+    if (from.address !== state.remote.address || !isPort) {
       turn.log("debug", "wrong-source", "datagram from another address than the peer's", sender(from));
     } else if (!authentication.verify(octets)) this.#discardForged(connection, from, turn);
     else this.#receiveOn(connection, decodeMessage(octets, authentication.unhidingKey), input, turn);
@@ -329,7 +330,7 @@ export class Lcce implements Core {
     }
     if (!turn.mayRefuse()) return;
     turn.log("warn", "unknown-peer", "SCCRQ from a peer that no tunnel names", {
-      details: { peer: `${from.address}:${from.port}`, host_name: printable(avpsOf(decoded).hostName ?? "") },
+      details: { peer: endpointText(from), host_name: printable(avpsOf(decoded).hostName ?? "") },
     });
     if (this.#secretive) return;
     const cause = because(STOPCCN.notAuthorized, "no tunnel is configured for this peer");
@@ -350,10 +351,10 @@ export class Lcce implements Core {
     let best: Tunnel | undefined;
     let bestRank = 0;
     for (const tunnel of this.#negotiated) {
-      const { peer, peerHostname, peerRouterId, local, role } = tunnel.configuration;
-      if (local !== "auto" && to.address !== "0.0.0.0" && to.address !== local) continue;
+      const { peer, peerHostname, peerRouterId, role } = tunnel.configuration;
+      if (!listensAt(tunnel.configuration, to)) continue;
       const score = scoreOf([
-        [peer, tunnel.state.address === from.address],
+        [peer, tunnel.isPeer(from.address)],
         [peerHostname, peerHostname === hostName],
         [peerRouterId, peerRouterId === routerId],
       ]);
@@ -445,5 +446,5 @@ export class Lcce implements Core {
 }
 
 function sender(from: Endpoint) {
-  return { details: { from: `${from.address}:${from.port}` } };
+  return { details: { from: endpointText(from) } };
 }

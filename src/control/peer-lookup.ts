@@ -1,5 +1,5 @@
 import type { TunnelConfiguration } from "./configuration.ts";
-import { isAddress } from "./endpoint.ts";
+import { familyOf, isAddress } from "./endpoint.ts";
 import { type Turn, withJitter } from "./turn.ts";
 
 /** The peer's DNS name: it may point elsewhere by the next attempt, so nobody keeps what it pointed to. */
@@ -7,10 +7,12 @@ export class PeerLookup {
   readonly #tunnel: string;
   /** `undefined`: the peer is an address, or anyone. */
   readonly #host: string | undefined;
+  readonly #family: 4 | 6 | undefined;
 
-  constructor({ name, peer }: TunnelConfiguration) {
+  constructor({ name, peer, local }: TunnelConfiguration) {
     this.#tunnel = name;
     this.#host = peer === undefined || isAddress(peer) ? undefined : peer;
+    this.#family = local === "auto" ? undefined : familyOf(local);
   }
 
   get needed(): boolean {
@@ -19,7 +21,8 @@ export class PeerLookup {
 
   /** Answered by the input `peer-resolved` or `peer-unresolved`. */
   ask(turn: Turn): void {
-    if (this.#host !== undefined) turn.emit({ type: "resolve-peer", tunnel: this.#tunnel, host: this.#host });
+    if (this.#host === undefined) return;
+    turn.emit({ type: "resolve-peer", tunnel: this.#tunnel, host: this.#host, family: this.#family });
   }
 
   later(ms: number, turn: Turn): void {

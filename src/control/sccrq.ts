@@ -5,6 +5,7 @@ import { Authentication } from "./authentication.ts";
 import { challengeFlaw } from "./chap.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint } from "./core.ts";
+import { encapsulationOf, endpointText, isAnyAddress } from "./endpoint.ts";
 import type { Result } from "./result-codes.ts";
 import type { TunnelState } from "./tunnel-state.ts";
 import type { Turn } from "./turn.ts";
@@ -57,5 +58,11 @@ export function discardForged({ name, forged }: TunnelState, from: Endpoint, tur
   if (forged.count > 1 && turn.now - forged.loggedAt < FORGERY_LOG_MS) return;
   forged.loggedAt = turn.now;
   const words = `message dropped: its digest is missing or wrong; is the secret the same at both ends? ${forged.count} so far`;
-  turn.log("warn", "digest-wrong", words, { tunnel: name, details: { peer: `${from.address}:${from.port}` } });
+  turn.log("warn", "digest-wrong", words, { tunnel: name, details: { peer: endpointText(from) } });
+}
+
+/** Whether a request that came to this address may be for the tunnel. */
+export function listensAt({ local, encapsulation }: TunnelConfiguration, to: Endpoint): boolean {
+  if (encapsulation !== encapsulationOf(to)) return false;
+  return local === "auto" || isAnyAddress(to.address) || to.address === local;
 }

@@ -6,6 +6,7 @@ import { Authentication } from "./authentication.ts";
 import type { AuthenticationConfiguration, StaticTunnelConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
+import { anyAddress, endpointText, familyOf } from "./endpoint.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { PeerLookup } from "./peer-lookup.ts";
 import { isBeginning } from "./reliable-channel.ts";
@@ -79,8 +80,9 @@ export class StaticTunnel implements AnyTunnel {
     else this.#begin(turn);
   }
 
-  peerResolved(address: string, turn: Turn): void {
-    this.state.address = address;
+  peerResolved(addresses: readonly string[], turn: Turn): void {
+    this.state.address = addresses[0];
+    this.state.resolved = addresses;
     if (this.state.closed === undefined && this.live(turn) === undefined) this.#begin(turn);
   }
 
@@ -94,8 +96,10 @@ export class StaticTunnel implements AnyTunnel {
     const { configuration, state } = this;
     const { localTunnelId, remoteTunnelId } = this.#numbers;
     if (state.address === undefined) return;
-    const remote = { address: state.address, port: configuration.peerPort };
-    const local = configuration.local === "auto" ? "0.0.0.0" : configuration.local;
+    const { address } = state;
+    const overIp = configuration.encapsulation === "ip";
+    const remote = { address, port: overIp ? 0 : configuration.peerPort };
+    const local = configuration.local === "auto" ? anyAddress(familyOf(address)) : configuration.local;
     const connection = ControlConnection.typedIn(
       configuration,
       {
@@ -112,7 +116,7 @@ export class StaticTunnel implements AnyTunnel {
     );
     state.live = connection.id;
     state.since = turn.now;
-    connection.openSocket({ address: local, port: configuration.localPort }, remote, turn);
+    connection.openSocket({ address: local, port: overIp ? 0 : configuration.localPort }, remote, turn);
     turn.emit({
       type: "create-tunnel",
       localControlConnectionId: localTunnelId,
@@ -249,6 +253,5 @@ function nameOf(decoded: DecodedMessage): "ZLB" | "ACK" | "HELLO" | "StopCCN" | 
 }
 
 function noAnswer({ state }: ControlConnection): string {
-  const { address, port } = state.remote;
-  return `no answer to HELLO from ${address} port ${port}: the peer is dead or cannot be reached`;
+  return `no answer to HELLO from ${endpointText(state.remote)}: the peer is dead or cannot be reached`;
 }

@@ -1,6 +1,6 @@
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { Instant } from "./core.ts";
-import { isAddress } from "./endpoint.ts";
+import { canonicalAddress } from "./endpoint.ts";
 import type { Result } from "./result-codes.ts";
 import type { SessionState } from "./session-state.ts";
 
@@ -9,7 +9,9 @@ export interface TunnelState {
   readonly name: string;
   /** The peer's address: as configured, or as DNS gave it last. */
   address: string | undefined;
-  /** Addresses of other LCCEs that the peer has named: to be tried next, each once (RFC 3931 5.4.2, error 9). */
+  /** Of DNS: every address that the name stood for. */
+  resolved: readonly string[];
+  /** To be tried next, each once: other addresses of the peer's name, or LCCEs that it named (RFC 3931 5.4.2, error 9). */
   alternatives: string[];
   /** Local id of the connection that counts: the established one, else the attempt under way; 0 without any. */
   live: number;
@@ -34,10 +36,11 @@ export interface SavedTunnel {
 }
 
 export function initialState({ name, peer }: TunnelConfiguration, now: Instant): TunnelState {
-  const address = peer !== undefined && isAddress(peer) ? peer : undefined;
+  const address = peer === undefined ? undefined : canonicalAddress(peer);
   return {
     name,
     address,
+    resolved: [],
     alternatives: [],
     live: 0,
     made: false,

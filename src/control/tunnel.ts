@@ -9,7 +9,7 @@ import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
 import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { type ConnectionOrigin, ControlConnection, takeOverSockets } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
-import { isAddress } from "./endpoint.ts";
+import { anyAddress, encapsulationOf, familyOf, isLinkLocal } from "./endpoint.ts";
 import { learnPeer, opening, openingFlaw, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { PeerLookup } from "./peer-lookup.ts";
@@ -69,10 +69,20 @@ export class Tunnel implements AnyTunnel {
     else if (this.configuration.role !== "responder") this.openConnection(turn);
   }
 
-  peerResolved(address: string, turn: Turn): void {
-    this.state.address = address;
+  /** At least one address. */
+  peerResolved(addresses: readonly string[], turn: Turn): void {
+    this.state.address = addresses[0];
+    this.state.resolved = addresses;
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.maxMs, turn);
-    else if (this.state.closed === undefined && !this.#occupied(turn)) this.openConnection(turn);
+    else if (this.state.closed === undefined && !this.#occupied(turn)) {
+      this.state.alternatives = [...addresses];
+      this.openConnection(turn);
+    }
+  }
+
+  /** Whether that is the peer's address, or one of those that its name stands for. */
+  isPeer(address: string): boolean {
+    return this.state.address === address || this.state.resolved.includes(address);
   }
 
   peerUnresolved(reason: string, turn: Turn): void {
@@ -81,16 +91,17 @@ export class Tunnel implements AnyTunnel {
     else if (this.live(turn) === undefined) this.#attemptLater(turn);
   }
 
-  /** SCCRQ. Where the last peer has sent us on to another, to that one, once. */
+  /** SCCRQ. Where there are other addresses to be tried first, to the next of them, once. */
   openConnection(turn: Turn): void {
     const { configuration, state } = this;
     const address = state.alternatives.shift() ?? state.address;
     if (address === undefined) return;
+    const overIp = configuration.encapsulation === "ip";
     const connection = this.createConnection(
       {
         remoteControlConnectionId: 0,
         initiator: true,
-        remote: { address, port: configuration.peerPort },
+        remote: { address, port: overIp ? 0 : configuration.peerPort },
         listener: undefined,
         tieBreaker: configuration.role === "both" ? turn.entropy.octets(TIE_BREAKER_LENGTH) : undefined,
         request: undefined,
@@ -100,8 +111,8 @@ export class Tunnel implements AnyTunnel {
     );
     state.live = connection.id;
     state.since = turn.now;
-    const local = configuration.local === "auto" ? "0.0.0.0" : configuration.local;
-    connection.openSocket({ address: local, port: configuration.localPort }, undefined, turn);
+    const local = configuration.local === "auto" ? anyAddress(familyOf(address)) : configuration.local;
+    connection.openSocket({ address: local, port: overIp ? 0 : configuration.localPort }, undefined, turn);
     this.step(connection, { type: "local.open" }, undefined, turn);
   }
 
@@ -201,9 +212,17 @@ export class Tunnel implements AnyTunnel {
     const reason = `the peer closed the control connection (StopCCN): ${describeResult("StopCCN", resultCode)}`;
     this.fail(reason, turn, connection);
     // Only a peer that has proven itself may send us elsewhere (RFC 3931 5.4.2).
-    if (connection.authentication.authenticated) this.state.alternatives = alternativesOf(resultCode).filter(isAddress);
+    if (connection.authentication.authenticated) {
+      this.state.alternatives = alternativesOf(resultCode).filter((address) => this.#reaches(address));
+    }
     connection.linger(turn);
     this.step(connection, { type: "rx.StopCCN" }, undefined, turn);
+  }
+
+  /** From the local address of the configuration; a link-local address from elsewhere says nothing without its link. */
+  #reaches(address: string): boolean {
+    const { local } = this.configuration;
+    return !isLinkLocal(address) && (local === "auto" || familyOf(local) === familyOf(address));
   }
 
   step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void {
@@ -245,8 +264,9 @@ export class Tunnel implements AnyTunnel {
     if (previous !== undefined && previous !== connection) this.#replace(previous, turn);
     this.state.since = turn.now;
     this.state.lastError = "";
+    this.state.alternatives = [];
     this.#retry.stop(turn);
-    if (state.listener !== undefined) {
+    if (state.listener !== undefined && encapsulationOf(state.remote) === "udp") {
       takeOverSockets(connection, state.remote, this.connections(turn), turn);
       connection.openSocket(state.listener, state.remote, turn);
     }
@@ -328,10 +348,10 @@ export class Tunnel implements AnyTunnel {
     }
     if (verdict === "dead") {
       const { address, port } = connection.state.remote;
+      const where = port === 0 ? address : `${address} port ${port}`;
       const { authenticated } = connection.authentication;
       const secret = authenticated && !connection.state.heard ? ", or has another secret" : "";
-      const words = `the peer is dead or cannot be reached${secret}`;
-      this.fail(`no answer from ${address} port ${port}: ${words}`, turn, connection);
+      this.fail(`no answer from ${where}: the peer is dead or cannot be reached${secret}`, turn, connection);
       this.drop(connection, turn);
     } else {
       const message = `no progress in state ${connection.state.state}`;

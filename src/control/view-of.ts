@@ -1,6 +1,7 @@
 import type { AnySession, AnyTunnel } from "./any-tunnel.ts";
 import { carriesFrames } from "./circuit-status.ts";
 import type { ControlConnection } from "./control-connection.ts";
+import { endpointText } from "./endpoint.ts";
 import type { Registry } from "./registry.ts";
 import type { SessionView, TunnelView } from "./view.ts";
 
@@ -10,7 +11,7 @@ export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnectio
   return {
     name: state.name,
     state: live?.state ?? "idle",
-    peer: live === undefined ? (configuration.peer ?? "") : `${live.remote.address}:${live.remote.port}`,
+    peer: live === undefined ? (configuration.peer ?? "") : endpointText(live.remote),
     localControlConnectionId: live?.localControlConnectionId ?? 0,
     remoteControlConnectionId: live?.remoteControlConnectionId ?? 0,
     encapsulation: configuration.encapsulation,

@@ -37,7 +37,7 @@ export interface TunnelView {
   readonly peer: string;
   readonly localControlConnectionId: number;
   readonly remoteControlConnectionId: number;
-  readonly encapsulation: "udp";
+  readonly encapsulation: "udp" | "ip";
   readonly peerHostname: string;
   /** `undefined` until the peer has told it. */
   readonly peerRouterId: number | undefined;

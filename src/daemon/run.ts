@@ -6,6 +6,7 @@ import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
 import { followCircuits } from "./circuits.ts";
 import { SystemEntropy } from "./entropy.ts";
+import { listenAt, listenText } from "./listen.ts";
 import { type Log, openLog } from "./log.ts";
 import { Recorder } from "./recorder.ts";
 import { RecordingFile } from "./recording-file.ts";
@@ -66,7 +67,7 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
     recording?.close();
   };
   try {
-    for (const local of listen) shell.transport.listen(local);
+    await listenAt(shell.transport, site, log);
     const reloader = new Reloader(site, configPath, (input) => shell.accept(input), log);
     signals.onHangUp(() => shell.stopping || reloader.reload());
     const daemon = { site, core, shell, datapath, version, reloader };
@@ -78,7 +79,7 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
       level: "info",
       event: "ready",
       message: `l2tpv3-lcc ${version} is ready: ${tunnels} from ${configPath}, datapath ${datapath.name}`,
-      details: { datapath: datapath.name, listen: listen.map(({ address, port }) => `${address}:${port}`).join(" ") },
+      details: { datapath: datapath.name, listen: listen.map(listenText).join(" ") },
     });
     // After the first SCCRQs are out: the thread is ready before the answers come.
     datapath.prepare();

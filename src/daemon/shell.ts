@@ -1,10 +1,11 @@
 import { lookup } from "node:dns/promises";
 import type { Core, Effect, Endpoint, Input, Instant } from "../control/core.ts";
+import { canonicalAddress, endpointText } from "../control/endpoint.ts";
 import type { Datapath } from "../kernel/datapath.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
 import type { Log } from "./log.ts";
 import { traceOf } from "./trace.ts";
-import { UdpTransport } from "./udp-transport.ts";
+import { Transport } from "./transport.ts";
 
 /** setTimeout takes no more; a later deadline is looked at again then. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
@@ -18,7 +19,7 @@ export function monotonicNow(): Instant {
 
 /** The imperative shell around the core: inputs in, effects out, and the daemon's only timer. */
 export class Shell {
-  readonly transport: UdpTransport;
+  readonly transport: Transport;
   readonly #core: Core;
   readonly #datapath: Datapath;
   readonly #log: Log;
@@ -37,7 +38,7 @@ export class Shell {
     this.#core = core;
     this.#datapath = datapath;
     this.#log = log;
-    this.transport = new UdpTransport(
+    this.transport = new Transport(
       (octets, from, to) => {
         if (log.tracing) log.write(traceOf("received", octets, from));
         this.#acceptSoon({ type: "datagram", octets, from, to });
@@ -170,7 +171,7 @@ export class Shell {
       return;
     }
     try {
-      if (effect.type === "open-socket") this.transport.open(localControlConnectionId, effect.local, effect.remote);
+      if (effect.type === "open-socket") this.transport.open(localControlConnectionId, effect);
       else this.transport.connect(localControlConnectionId, effect.remote);
     } catch (error) {
       this.#inbox.push({ type: "socket-failed", localControlConnectionId, reason: reasonOf(error) });
@@ -220,8 +221,13 @@ export class Shell {
         ? transport.handOver(localControlConnectionId)
         : transport.descriptor(localControlConnectionId);
       if (fd === undefined) return;
-      const onControlDatagram = transport.receiverFor(localControlConnectionId);
-      await this.#datapath.createTunnel({ localControlConnectionId, remoteControlConnectionId, fd, onControlDatagram });
+      await this.#datapath.createTunnel({
+        localControlConnectionId,
+        remoteControlConnectionId,
+        encapsulation: transport.encapsulation(localControlConnectionId),
+        fd,
+        onControlDatagram: transport.receiverFor(localControlConnectionId),
+      });
       this.accept({ type: "tunnel-created", localControlConnectionId });
     } catch (error) {
       this.#takeBack(localControlConnectionId);
@@ -274,17 +280,18 @@ export class Shell {
     }
   }
 
-  async #resolve({ tunnel, host }: Of<"resolve-peer">): Promise<void> {
+  async #resolve({ tunnel, host, family }: Of<"resolve-peer">): Promise<void> {
     try {
-      const { address } = await lookup(host, { family: 4 });
-      this.accept({ type: "peer-resolved", tunnel, address });
+      const found = await lookup(host, { family: family ?? 0, all: true });
+      const [address = "", ...others] = new Set(found.map((each) => canonicalAddress(each.address) ?? each.address));
+      this.accept({ type: "peer-resolved", tunnel, address, others });
     } catch (error) {
       this.accept({ type: "peer-unresolved", tunnel, reason: reasonOf(error) });
     }
   }
 
   #trouble(error: Error, local: Endpoint): void {
-    const details = { local: `${local.address}:${local.port}` };
+    const details = { local: endpointText(local) };
     this.#log.write({ level: "debug", event: "socket-error", message: error.message, details });
   }
 

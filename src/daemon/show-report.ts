@@ -19,7 +19,7 @@ export interface TunnelReport {
   readonly peer: string;
   readonly local_ccid: number;
   readonly remote_ccid: number;
-  readonly encapsulation: "udp";
+  readonly encapsulation: "udp" | "ip";
   readonly peer_hostname: string;
   /** null until the peer has told it. */
   readonly peer_router_id: number | null;

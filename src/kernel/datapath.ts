@@ -2,7 +2,8 @@
 export interface TunnelRequest {
   readonly localControlConnectionId: number;
   readonly remoteControlConnectionId: number;
-  /** The connected UDP socket of the control connection. */
+  readonly encapsulation: "udp" | "ip";
+  /** The connected socket of the control connection. */
   readonly fd: number;
   /**
    * Called with each control datagram (T bit set, Ver 3, at least 12 octets) by datapaths that read the socket themselves from now on (see
@@ -37,7 +38,7 @@ export interface SessionRequest {
   readonly resyncAfter: number;
   /** At most 15 characters. */
   readonly interfaceName: string;
-  /** Octets; "auto": the path's MTU (IP_MTU of the socket) less all headers. */
+  /** Octets; "auto": the path's MTU (IP_MTU or IPV6_MTU of the socket) less all headers. */
   readonly mtu: number | "auto";
   /** A bridge that must exist. */
   readonly bridge: string | undefined;

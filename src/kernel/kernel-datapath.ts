@@ -63,11 +63,12 @@ export class KernelDatapath implements Datapath {
   }
 
   async createTunnel(tunnel: TunnelRequest): Promise<void> {
-    const { localControlConnectionId, remoteControlConnectionId } = tunnel;
+    const { localControlConnectionId, remoteControlConnectionId, encapsulation } = tunnel;
     if (this.#closed !== undefined) throw this.#closed;
     // The thread gets a descriptor of its own: ours may be closed, and its number in use again, before its turn comes.
     const fd = this.#duplicate(tunnel);
-    await this.#ask({ type: "create-tunnel", localControlConnectionId, remoteControlConnectionId, fd });
+    const ids = { localControlConnectionId, remoteControlConnectionId };
+    await this.#ask({ type: "create-tunnel", ...ids, encapsulation, fd });
   }
 
   async deleteTunnel(localControlConnectionId: number): Promise<void> {

@@ -1,6 +1,6 @@
-import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import type { SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
 import {
-  ENCAPSULATION_UDP,
+  ENCAPSULATIONS,
   L2_SUBLAYER_TYPES,
   type L2tpAnswer,
   type L2tpAttributes,
@@ -43,7 +43,13 @@ interface Answer {
 const NOT_ANSWERED: Answer = { errno: "EIO", extendedAck: "" };
 
 /** A managed tunnel over the socket `fd`, which must be connected. */
-export function createTunnel(calls: KernelCalls, local: number, remote: number, fd: number): Outcome {
+export function createTunnel(
+  calls: KernelCalls,
+  local: number,
+  remote: number,
+  fd: number,
+  encapsulation: TunnelRequest["encapsulation"] = "udp",
+): Outcome {
   if (!isId(local) || !isId(remote) || fd < 0) {
     return tunnelRefusal(local, remote, { errno: fd < 0 ? "EBADF" : "ERANGE", extendedAck: "" });
   }
@@ -51,7 +57,7 @@ export function createTunnel(calls: KernelCalls, local: number, remote: number, 
     connectionId: local,
     peerConnectionId: remote,
     protocolVersion: PROTOCOL_VERSION_3,
-    encapsulation: ENCAPSULATION_UDP,
+    encapsulation: ENCAPSULATIONS[encapsulation],
     fd,
   };
   const answer = only(calls.l2tp([{ command: "L2TP_CMD_TUNNEL_CREATE", attributes }]));
@@ -205,7 +211,7 @@ function whatIsTaken(calls: KernelCalls, { interfaceName }: SessionRequest, errn
 
 /**
  * MTU, bridge and addresses, on devices that are down. "auto" is the MTU that the kernel gave the device: the path's MTU
- * (IP_MTU of the tunnel's socket) less IP, UDP, data header, cookie, sublayer and Ethernet header.
+ * (IP_MTU or IPV6_MTU of the tunnel's socket) less IP, UDP, data header, cookie, sublayer and Ethernet header.
  */
 function configureDevices(calls: KernelCalls, sessions: readonly SessionRequest[]): Map<SessionRequest, Refusal> {
   const refused = new Map<SessionRequest, Refusal>();

@@ -67,7 +67,7 @@ export const L2TP_ATTRIBUTES = {
 export type L2tpAttributes = AttributeValues<typeof L2TP_ATTRIBUTES>;
 
 export const PROTOCOL_VERSION_3 = 3;
-export const ENCAPSULATION_UDP = 0;
+export const ENCAPSULATIONS = { udp: 0, ip: 1 } as const;
 /** IANA pseudowire type Ethernet, the only one that the kernel makes. */
 export const PSEUDOWIRE_ETHERNET = 5;
 export const L2_SUBLAYER_TYPES = { none: 0, default: 1 } as const;

@@ -20,6 +20,9 @@ const functions = {
   ioctl: libc.func("int ioctl(int fd, ulong request, void *argument)"),
   fcntl: libc.func("int fcntl(int fd, int command, long argument)"),
   close: libc.func("int close(int fd)"),
+  inet_ntop: libc.func("const char *inet_ntop(int family, void *address, void *text, uint size)"),
+  if_nametoindex: libc.func("uint if_nametoindex(const char *name)"),
+  if_indextoname: libc.func("const char *if_indextoname(uint index, void *name)"),
   inet_pton: libc.func("int inet_pton(int family, const char *text, void *address)"),
   eventfd: libc.func("int eventfd(uint initial, int flags)"),
   epoll_create1: libc.func("int epoll_create1(int flags)"),
@@ -53,7 +56,15 @@ export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SOL_NETLINK = 270;
 export const IPPROTO_IP = 0;
+export const IP_MTU_DISCOVER = 10;
+export const IP_PMTUDISC_DONT = 0;
 export const IP_MTU = 14;
+export const IPPROTO_UDP = 17;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_MTU = 24;
+export const IPV6_V6ONLY = 26;
+/** L2TP over IP (RFC 3931 4.1.1). */
+export const IPPROTO_L2TP = 115;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_TRUNC = 0x20;
 export const POLLIN = 0x01;
@@ -127,6 +138,21 @@ export function inetPton(family: number, text: string): Buffer {
     throw new KernelError(`"${text}" is not an address`, { errno: "EINVAL", command: "inet_pton" });
   }
   return address;
+}
+
+/** The inverse of `inetPton`; IPv6 as RFC 5952 has it. */
+export function inetNtop(family: number, address: Uint8Array): string {
+  return functions.inet_ntop(family, address, Buffer.alloc(46), 46) ?? "";
+}
+
+/** The number of a network device; 0: there is none of this name. */
+export function interfaceIndex(name: string): number {
+  return functions.if_nametoindex(name);
+}
+
+/** The name of a network device; `undefined`: there is none with this number. */
+export function interfaceName(index: number): string | undefined {
+  return functions.if_indextoname(index, Buffer.alloc(16)) ?? undefined;
 }
 
 export function ioctl(fd: number, request: number, argument: Uint8Array): number {

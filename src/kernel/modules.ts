@@ -43,6 +43,17 @@ export async function probeKernelL2tp(system: ModuleSystem = thisMachine): Promi
   return { available: true };
 }
 
+/** The kernel modules of L2TP over IP (RFC 3931 4.1.1), by IP version. */
+const IP_MODULES = { 4: "l2tp_ip", 6: "l2tp_ip6" } as const;
+
+/** Loads what sockets of protocol 115 need, where that is not loaded yet. Never rejects. */
+export async function probeL2tpOverIp(family: 4 | 6, system: ModuleSystem = thisMachine): Promise<KernelProbe> {
+  const name = IP_MODULES[family];
+  if (isLoaded(system, name)) return { available: true };
+  const reason = await load(system, name);
+  return reason === undefined ? { available: true } : unavailable(reason);
+}
+
 function unavailable(reason: string): KernelProbe {
   return { available: false, reason };
 }

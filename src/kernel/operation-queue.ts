@@ -150,10 +150,10 @@ export class OperationQueue {
   // Tunnels
 
   #createTunnel(job: Job<"create-tunnel">): true {
-    const { localControlConnectionId: local, remoteControlConnectionId: remote, fd } = job.operation;
+    const { localControlConnectionId: local, remoteControlConnectionId: remote, encapsulation, fd } = job.operation;
     const refusal = this.#inventory.hasTunnel(local)
       ? tunnelRefusal(local, remote, { errno: "EEXIST", extendedAck: "" })
-      : createTunnel(this.#ports.calls, local, remote, fd);
+      : createTunnel(this.#ports.calls, local, remote, fd, encapsulation);
     this.#ports.closeDescriptor(fd);
     if (refusal === undefined) this.#inventory.addTunnel(local);
     this.#complete(job, refusal);

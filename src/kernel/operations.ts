@@ -9,6 +9,7 @@ export type Operation =
       readonly type: "create-tunnel";
       readonly localControlConnectionId: number;
       readonly remoteControlConnectionId: number;
+      readonly encapsulation: "udp" | "ip";
       readonly fd: number;
     }
   | { readonly type: "delete-tunnel"; readonly localControlConnectionId: number }

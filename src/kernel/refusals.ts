@@ -35,7 +35,7 @@ const TUNNEL_REASONS: Readonly<Record<string, string>> = {
   EBADF: "its socket is closed",
   ENOTSOCK: "its descriptor is not a socket",
   EBUSY: "its socket carries a tunnel already",
-  EPROTONOSUPPORT: "its socket is not a UDP socket",
+  EPROTONOSUPPORT: "its socket is of another encapsulation",
   ERANGE: "tunnel ids are 1 to 4294967295",
   EINVAL: "its socket belongs to another network namespace, or the kernel rejects the ids",
 };

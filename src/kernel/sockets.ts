@@ -1,59 +1,53 @@
 import { KernelError } from "./kernel-error.ts";
 import * as libc from "./libc.ts";
+import { decodeSocketAddress, encodeSocketAddress, type SocketAddress, socketAddressText } from "./socket-address.ts";
 
-/** An IPv4 address in dotted notation ("0.0.0.0": any) and a UDP port (0: any free one). */
-export interface SocketAddress {
-  readonly address: string;
-  readonly port: number;
+/** UDP, or L2TP directly over IP (protocol 115, RFC 3931 4.1.1); the address says which IP version. */
+export type SocketKind = "udp" | "ip";
+
+/** What a connection's socket is made of. */
+export interface ConnectionSocketRequest {
+  /** Default: UDP. */
+  readonly kind?: SocketKind;
+  readonly local: SocketAddress;
+  /** Over IP: the Control Connection ID that its messages carry. UDP sockets know nothing of it. */
+  readonly connectionId?: number;
 }
 
 /**
- * UDP sockets as descriptors. They are made here because node:dgram has no public way to its own descriptor, which a
- * managed kernel tunnel is made over. The order is: `openConnectionSocket`, then `dgramSocket.bind({ fd })`, which adopts
- * the descriptor (and closes it in the end), then `connectSocket(fd, remote)`. A socket that is connected when node:dgram
- * adopts it can never send: with an address it gets EISCONN, without one ERR_SOCKET_DGRAM_NOT_CONNECTED.
+ * Sockets as descriptors. They are made here because node:dgram has no public way to its own descriptor, which a managed
+ * kernel tunnel is made over, and makes none of protocol 115. The order is: `openConnectionSocket`, then
+ * `dgramSocket.bind({ fd })`, which adopts the descriptor (and closes it in the end), then `connectSocket(fd, remote)`.
  *
- * Several sockets share a port with SO_REUSEADDR: a connected one then gets exactly its peer's datagrams and the
+ * Several UDP sockets share a port with SO_REUSEADDR: a connected one then gets exactly its peer's datagrams and the
  * listener all others. Between `bind` and `connect` the new socket takes what should go to the listener, so whoever
- * reads must dispatch by source and Control Connection ID, never by socket.
+ * reads must dispatch by source and Control Connection ID, never by socket. Over IP the kernel itself hands out control
+ * messages by Control Connection ID: 0 to the listener, others to the socket bound with that id, or to nobody.
  */
-
-/** struct sockaddr_in. */
-export function encodeSocketAddress({ address, port }: SocketAddress): Buffer {
-  const octets = Buffer.alloc(16);
-  octets.writeUInt16LE(libc.AF_INET, 0);
-  octets.writeUInt16BE(port, 2);
-  octets.set(libc.inetPton(libc.AF_INET, address), 4);
-  return octets;
-}
-
-/** The inverse of `encodeSocketAddress`. */
-export function decodeSocketAddress(octets: Buffer): SocketAddress {
-  return { address: octets.subarray(4, 8).join("."), port: octets.readUInt16BE(2) };
-}
 
 /**
  * The socket for control connections that others open. Throws EADDRINUSE while anyone else, a second daemon for
  * example, has the port: that is why SO_REUSEADDR is set after `bind`.
  */
-export function openListener(local: SocketAddress): number {
-  return opened((fd) => {
-    attempt("bind", local, () => libc.bind(fd, encodeSocketAddress(local)));
+export function openListener(local: SocketAddress, kind: SocketKind = "udp"): number {
+  return opened(kind, local, (fd) => {
+    attempt("bind", kind, local, () => libc.bind(fd, encodeSocketAddress(local, 0)));
     libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
   });
 }
 
-/** The socket of one control connection, not connected yet; it may share its port with a listener. */
-export function openConnectionSocket({ local }: { local: SocketAddress }): number {
-  return opened((fd) => {
+/** The socket of one control connection, not connected yet; over UDP it may share its port with a listener. */
+export function openConnectionSocket({ kind = "udp", local, connectionId = 0 }: ConnectionSocketRequest): number {
+  return opened(kind, local, (fd) => {
     libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
-    attempt("bind", local, () => libc.bind(fd, encodeSocketAddress(local)));
+    const id = kind === "ip" ? connectionId : 0;
+    attempt("bind", kind, local, () => libc.bind(fd, encodeSocketAddress(local, id)));
   });
 }
 
 /** From now on the socket sends to `remote` and receives from it alone. May be called again with another `remote`. */
-export function connectSocket(fd: number, remote: SocketAddress): void {
-  attempt("connect", remote, () => libc.connect(fd, encodeSocketAddress(remote)));
+export function connectSocket(fd: number, remote: SocketAddress, kind: SocketKind = "udp"): void {
+  attempt("connect", kind, remote, () => libc.connect(fd, encodeSocketAddress(remote, 0)));
 }
 
 /** The address and port that the socket is bound to; once connected the address is never 0.0.0.0. */
@@ -63,7 +57,13 @@ export function localAddress(fd: number): SocketAddress {
 
 /** The largest IP packet that reaches the peer unfragmented, as far as the kernel knows. The socket must be connected. */
 export function pathMtu(fd: number): number {
-  return libc.getsockopt(fd, libc.IPPROTO_IP, libc.IP_MTU);
+  return isIpv6Socket(fd)
+    ? libc.getsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_MTU)
+    : libc.getsockopt(fd, libc.IPPROTO_IP, libc.IP_MTU);
+}
+
+export function isIpv6Socket(fd: number): boolean {
+  return libc.getsockname(fd).readUInt16LE(0) === libc.AF_INET6;
 }
 
 /** For options that only some kernels have or only root may set, and that make things faster, nothing else. */
@@ -75,9 +75,16 @@ export function setIfPossible(fd: number, level: number, name: number, value: nu
   }
 }
 
-function opened(prepare: (fd: number) => void): number {
-  const fd = libc.socket(libc.AF_INET, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK, 0);
+function opened(kind: SocketKind, local: SocketAddress, prepare: (fd: number) => void): number {
+  const isIpv6 = local.address.includes(":");
+  const family = isIpv6 ? libc.AF_INET6 : libc.AF_INET;
+  const protocol = kind === "udp" ? libc.IPPROTO_UDP : libc.IPPROTO_L2TP;
+  let fd = -1;
+  attempt("socket", kind, local, () => {
+    fd = libc.socket(family, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK, protocol);
+  });
   try {
+    setOptions(fd, kind, isIpv6);
     prepare(fd);
   } catch (error) {
     libc.close(fd);
@@ -86,29 +93,52 @@ function opened(prepare: (fd: number) => void): number {
   return fd;
 }
 
+function setOptions(fd: number, kind: SocketKind, isIpv6: boolean): void {
+  // So that "::" and 0.0.0.0 can be listened on side by side. Sockets of protocol 115 are of one IP version by nature, and
+  // refuse the option (EINVAL).
+  if (isIpv6 && kind === "udp") libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, 1);
+  // Over IPv4 Linux lets no socket of protocol 115 send a message longer than the MTU, unless it may be fragmented.
+  if (!isIpv6 && kind === "ip") libc.setsockopt(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, libc.IP_PMTUDISC_DONT);
+}
+
+type Command = "socket" | "bind" | "connect";
+
 /** The same error number means another thing to another command. */
-const HINTS: Readonly<Record<"bind" | "connect", Readonly<Record<string, string>>>> = {
+const HINTS: Readonly<Record<Command, Readonly<Record<string, string>>>> = {
+  socket: {
+    EAFNOSUPPORT: "this machine has no IPv6",
+    EPROTONOSUPPORT: "this kernel has no L2TP over IP: module l2tp_ip or l2tp_ip6 is not loaded",
+    ESOCKTNOSUPPORT: "this kernel has no L2TP over IP: module l2tp_ip or l2tp_ip6 is not loaded",
+  },
   bind: {
     EADDRINUSE: "another program, perhaps a second l2tpv3-lcc, has this address and port",
     EADDRNOTAVAIL: "this machine has no such address",
     EACCES: "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE",
+    ENODEV: "this machine has no such interface",
   },
   connect: {
     EACCES: "not permitted: it is a broadcast address, or a firewall or route of this machine prohibits it",
     EINVAL: "the local address cannot reach it: a loopback address reaches this machine alone",
     ENETUNREACH: "there is no route to it",
     EHOSTUNREACH: "there is no route to it",
+    ENODEV: "this machine has no such interface",
   },
 };
 
-function attempt(command: "bind" | "connect", { address, port }: SocketAddress, call: () => void): void {
+const VERBS: Readonly<Record<Command, string>> = {
+  socket: "open a socket for",
+  bind: "bind to",
+  connect: "connect to",
+};
+
+function attempt(command: Command, kind: SocketKind, address: SocketAddress, call: () => void): void {
   try {
     call();
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    const verb = command === "bind" ? "bind to" : "connect to";
     const reason = HINTS[command][error.errno] ?? error.errno;
-    const message = `cannot ${verb} UDP ${address}:${port}: ${reason} (${error.errno})`;
+    const where = kind === "udp" ? `UDP ${socketAddressText(address)}` : `IP protocol 115, ${address.address}`;
+    const message = `cannot ${VERBS[command]} ${where}: ${reason} (${error.errno})`;
     throw new KernelError(message, { errno: error.errno, command, cause: error });
   }
 }

@@ -59,8 +59,12 @@ export class UserspaceDatapath implements Datapath {
     if (!this.#closed) this.#running();
   }
 
-  createTunnel({ localControlConnectionId, fd, onControlDatagram }: TunnelRequest): Promise<void> {
+  createTunnel({ localControlConnectionId, encapsulation, fd, onControlDatagram }: TunnelRequest): Promise<void> {
     return this.#inOrder(async () => {
+      if (encapsulation === "ip") {
+        closeSync(fd);
+        throw refusal("EPROTONOSUPPORT", "create-tunnel", "only the kernel's datapath carries frames over IP");
+      }
       if (this.#sockets.has(localControlConnectionId)) {
         closeSync(fd);
         throw refusal("EEXIST", "create-tunnel", `tunnel ${localControlConnectionId} exists already`);

@@ -9,12 +9,14 @@ import { read, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_SOCKET } from "./libc.ts";
 import { NETLINK_ROUTE, type NetlinkRequest } from "./netlink-messages.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "./netlink-socket.ts";
 import { configureDevice, lowerDevice, raiseDevice } from "./session-device.ts";
-import { pathMtu, setIfPossible } from "./sockets.ts";
+import { isIpv6Socket, pathMtu, setIfPossible } from "./sockets.ts";
 import { openTap } from "./tap.ts";
 import type { WorkerAnswer, WorkerCommand, WorkerMessage, WorkerRequest, WorkerSetup } from "./userspace-messages.ts";
 
-/** IPv4 and UDP outside, the Ethernet header of the frame inside. */
-const HEADER_OCTETS = 20 + 8 + 14;
+const IPV4_OCTETS = 20;
+const IPV6_OCTETS = 40;
+/** UDP outside, the Ethernet header of the frame inside. */
+const HEADER_OCTETS = 8 + 14;
 /** A burst of 64 kB pieces while this thread does something else. */
 const SOCKET_BUFFER_OCTETS = 4 * 1024 * 1024;
 /** Only the event descriptor ends a wait; should a wake-up ever be missed, this bounds the harm. */
@@ -131,7 +133,8 @@ class UserspaceWorker {
     const socket = this.#forwarder.socketOf(localControlConnectionId);
     if (socket === undefined) refuse("ENODEV", "create-session", `there is no tunnel ${localControlConnectionId}`);
     const sendLayout = { cookie: session.remoteCookie, l2Sublayer: session.l2Sublayer };
-    const mtu = session.mtu === "auto" ? pathMtu(socket) - HEADER_OCTETS - dataHeaderLength(sendLayout) : session.mtu;
+    const headers = (isIpv6Socket(socket) ? IPV6_OCTETS : IPV4_OCTETS) + HEADER_OCTETS + dataHeaderLength(sendLayout);
+    const mtu = session.mtu === "auto" ? pathMtu(socket) - headers : session.mtu;
     configureDevice(this.#exchange, { ...session, mtu });
     this.#forwarder.addSession({
       localControlConnectionId,

@@ -30,7 +30,9 @@ describe("error 9: try another LCCE, as directed (RFC 3931 5.4.2)", () => {
 
   test("G03 a peer that has proven itself is believed: the next attempt goes there, the one after that comes back", () => {
     const link = new VirtualLink();
-    const to = tunnel("t", { role: "initiator", peer: A, authentication: authentication(), reconnect: RECONNECT });
+    // From an IPv4 address nobody reaches the IPv6 one that is named first.
+    const more = { authentication: authentication(), reconnect: RECONNECT, local: B };
+    const to = tunnel("t", { role: "initiator", peer: A, ...more });
     const node = link.add(B, lcce("site-b", to), 3);
     const first = new SigningPeer(link, A, { address: B, port: 1701 });
     const other = new SigningPeer(link, OTHER, { address: B, port: 1701 });

@@ -18,6 +18,11 @@ const TIMEOUT_MS = 480_000;
 const BOOTS: readonly (readonly [title: string, names: readonly string[], checks: number])[] = [
   ["sessions, their keepalive and what the kernel refuses", ["session", "keepalive", "refusals"], 140],
   ["cookies, sublayer and sequencing, and static tunnels", ["static", "sequencing"], 175],
+  [
+    "F01, F03, F09, F10 UDP and IP, IPv4 and IPv6, link-local peers, two tunnels between the same addresses",
+    ["encapsulations"],
+    95,
+  ],
   ["missing modules, conf/site.toml and 500 sessions", ["modules", "many"], 36],
 ];
 

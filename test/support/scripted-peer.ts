@@ -245,6 +245,14 @@ function altered(octets: Uint8Array, without: readonly number[], more: Uint8Arra
   return result;
 }
 
+/** The same over IP: neither end has a port. */
+export function facingOverIp(more: Partial<TunnelConfiguration> = {}): ReturnType<typeof facing> {
+  const sites = facing({ encapsulation: "ip", ...more });
+  sites.peer.port = 0;
+  sites.peer.talkTo(0);
+  return sites;
+}
+
 /** Our LCCE at B and a scripted peer at A. Unless told otherwise, ours is a responder that names the peer. */
 export function facing(
   more: Partial<TunnelConfiguration> = {},

@@ -61,6 +61,7 @@ export class SeededEntropy implements Entropy {
 }
 
 interface VirtualSocket {
+  readonly encapsulation: "udp" | "ip";
   readonly local: Endpoint;
   remote: Endpoint | undefined;
 }
@@ -77,10 +78,11 @@ export class VirtualNode {
   /** Data packets received since the beginning, as `query-activity` is answered. */
   receivedPackets = 0;
   datapath: VirtualDatapath = WILLING;
-  /** DNS as this node sees it; a name that is missing cannot be resolved. */
+  /** DNS as this node sees it, several addresses with spaces between; a name that is missing cannot be resolved. */
   readonly names = new Map<string, string>();
   core: Lcce;
   readonly #link: VirtualLink;
+  /** UDP ports, and 0 for L2TP over IP. */
   readonly #listen: readonly number[];
 
   constructor(
@@ -115,13 +117,23 @@ export class VirtualNode {
 
   /** Takes a datagram if a socket would. */
   deliver(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
-    if (!this.#listen.includes(to.port) && !this.#hasSocket(from, to)) return;
-    this.receive({ type: "datagram", from, to: { address: "0.0.0.0", port: to.port }, octets });
+    const isTaken = to.port === 0 ? this.#isTakenOverIp(from, octets) : this.#hasSocket(from, to);
+    if (!isTaken && !this.#listen.includes(to.port)) return;
+    if (!isTaken && to.port === 0 && connectionIdOf(octets) !== 0) return;
+    const address = from.address.includes(":") ? "::" : "0.0.0.0";
+    this.receive({ type: "datagram", from, to: { address, port: to.port }, octets });
+  }
+
+  /** As the kernel does it: by Control Connection ID alone, of which 0 is the listener's. */
+  #isTakenOverIp(from: Endpoint, octets: Uint8Array): boolean {
+    const socket = this.sockets.get(connectionIdOf(octets));
+    if (socket === undefined || socket.encapsulation === "udp") return false;
+    return socket.remote === undefined || socket.remote.address === from.address;
   }
 
   #hasSocket(from: Endpoint, to: Endpoint): boolean {
-    for (const { local, remote } of this.sockets.values()) {
-      if (local.port !== to.port) continue;
+    for (const { encapsulation, local, remote } of this.sockets.values()) {
+      if (encapsulation === "ip" || local.port !== to.port) continue;
       if (remote === undefined || (remote.address === from.address && remote.port === from.port)) return true;
     }
     return false;
@@ -137,10 +149,7 @@ export class VirtualNode {
         this.log.push(effect);
         return;
       case "open-socket":
-        this.sockets.set(effect.localControlConnectionId, {
-          local: { ...effect.local, port: effect.local.port || 40_000 + this.sockets.size },
-          remote: effect.remote,
-        });
+        this.#openSocket(effect);
         return;
       case "connect-socket": {
         const socket = this.sockets.get(effect.localControlConnectionId);
@@ -170,6 +179,11 @@ export class VirtualNode {
       default:
         this.#carry(effect);
     }
+  }
+
+  #openSocket({ localControlConnectionId, encapsulation, local, remote }: Extract<Effect, { type: "open-socket" }>) {
+    const port = encapsulation === "ip" ? 0 : local.port || 40_000 + this.sockets.size;
+    this.sockets.set(localControlConnectionId, { encapsulation, local: { ...local, port }, remote });
   }
 
   #carry(effect: Extract<Effect, { type: `${string}-tunnel` | `${string}-session` }>): void {
@@ -224,8 +238,9 @@ export class VirtualNode {
 
   #resolve(tunnel: string, host: string): void {
     const address = this.names.get(host);
-    if (address === undefined) this.#answer({ type: "peer-unresolved", tunnel, reason: `${host} not found` });
-    else this.#answer({ type: "peer-resolved", tunnel, address });
+    const [first, ...others] = address?.split(" ") ?? [];
+    if (first === undefined) this.#answer({ type: "peer-unresolved", tunnel, reason: `${host} not found` });
+    else this.#answer({ type: "peer-resolved", tunnel, address: first, others });
   }
 
   #answer(input: Input): void {
@@ -237,6 +252,11 @@ export class VirtualNode {
   }
 }
 
+/** Of a control message. */
+function connectionIdOf(octets: Uint8Array): number {
+  return new DataView(octets.buffer, octets.byteOffset).getUint32(4);
+}
+
 /** Nodes on one wire, in virtual time: it jumps from event to event, nothing sleeps. */
 export class VirtualLink {
   now: Instant = 0;
@@ -246,7 +266,7 @@ export class VirtualLink {
   readonly datagrams: Datagram[] = [];
   readonly #events = new EventQueue();
 
-  add(address: string, configuration: LcceConfiguration, seed = 1, listen: readonly number[] = [1701]): VirtualNode {
+  add(address: string, configuration: LcceConfiguration, seed = 1, listen: readonly number[] = [1701, 0]): VirtualNode {
     const node = new VirtualNode(this, address, configuration, seed + this.nodes.length * 7919, listen);
     this.nodes.push(node);
     return node;

@@ -4,7 +4,8 @@ import { complaint } from "./complaint.ts";
 
 const PEER = `[tunnel.t]\npeer = "192.0.2.2"\n`;
 const SESSION = `${PEER}[tunnel.t.session.s]\n`;
-const LISTEN = "allowed: a list, each element udp:ADDRESS:PORT with an IPv4 address and a port from 1 to 65535";
+const LISTEN =
+  "allowed: a list, each element udp:ADDRESS:PORT with a port from 1 to 65535, or ip:ADDRESS, with an IPv4 address or an IPv6 address in brackets";
 
 type Row = readonly [toml: string, message: string];
 
@@ -125,7 +126,7 @@ describe("contradictions", () => {
     expect(complaint(`[lcce]\nlisten = 1\n[tunnel.a]\npeer = 5\nrole = "both"\n[tunnel.b]\ntemplate = "x"`)).toBe(
       [
         `site.toml:2: lcce.listen: found 1, ${LISTEN}`,
-        "site.toml:4: tunnel.a.peer: found 5, allowed: an IPv4 address or a DNS name",
+        'site.toml:4: tunnel.a.peer: found 5, allowed: an IPv4 or IPv6 address (link-local: with this end\'s interface, "fe80::2%eth0") or a DNS name',
         'site.toml:7: tunnel.b.template: found "x", allowed: the name of a template (there is no [template.NAME])',
       ].join("\n"),
     );

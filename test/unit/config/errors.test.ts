@@ -8,7 +8,12 @@ const SESSION = `${PEER}[tunnel.t.session.s]\n`;
 const DURATION = "allowed: a duration with a unit (ms, s, m, h) from";
 const INTERFACE = "allowed: an interface name: 1 to 15 printable characters without space, /, : and %";
 const ROUTER_ID = 'allowed: an unsigned 32-bit value, dotted ("192.0.2.1") or an integer from 0 to 4294967295';
-const LISTEN = "allowed: a list, each element udp:ADDRESS:PORT with an IPv4 address and a port from 1 to 65535";
+const LISTEN =
+  "allowed: a list, each element udp:ADDRESS:PORT with a port from 1 to 65535, or ip:ADDRESS, with an IPv4 address or an IPv6 address in brackets";
+const LOCAL =
+  'allowed: an IPv4 or IPv6 address of this machine (link-local: with its interface, "fe80::1%eth0") or "auto"';
+const PEER_ALLOWED =
+  'allowed: an IPv4 or IPv6 address (link-local: with this end\'s interface, "fe80::2%eth0") or a DNS name';
 const CIDR = 'allowed: a list, each element an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")';
 const NAME = "allowed: 1 to 64 letters, digits, hyphens, underscores and dots, not beginning with a hyphen or dot";
 const LATER = "known key, not supported in this version";
@@ -27,11 +32,11 @@ describe("one wrong value", () => {
     ['listen = ["udp:0.0.0.0:0"]', `listen: found "udp:0.0.0.0:0", ${LISTEN}`],
     ['listen = ["udp:0.0.0.0:65536"]', `listen: found "udp:0.0.0.0:65536", ${LISTEN}`],
     ['listen = ["tcp:0.0.0.0:1"]', `listen: found "tcp:0.0.0.0:1", ${LISTEN}`],
-    ['listen = ["ip:0.0.0.0"]', `listen: found "ip:0.0.0.0", ${LISTEN} (known, but not supported in this version)`],
-    [
-      'listen = ["udp:[::]:1701"]',
-      `listen: found "udp:[::]:1701", ${LISTEN} (known, but not supported in this version)`,
-    ],
+    ['listen = ["ip:0.0.0.0:1701"]', `listen: found "ip:0.0.0.0:1701", ${LISTEN}`],
+    ['listen = ["ip:::"]', `listen: found "ip:::", ${LISTEN}`],
+    ['listen = ["ip:[192.0.2.1]"]', `listen: found "ip:[192.0.2.1]", ${LISTEN}`],
+    ['listen = ["udp:[fe80::1]:1701"]', `listen: found "udp:[fe80::1]:1701", ${LISTEN}`],
+    ['listen = ["ip:0.0.0.0", "ip:192.0.2.1"]', "listen: over IP 0.0.0.0 leaves nothing for another address beside it"],
     ['listen = ["udp:0.0.0.0:1701", "udp:0.0.0.0:1701"]', "listen: the same address twice"],
     [
       'datapath = "kernal"',
@@ -56,19 +61,15 @@ describe("one wrong value", () => {
       'role = "initator"',
       'role: found "initator", allowed: "initiator", "responder" or "both", did you mean "initiator"?',
     ],
-    ['local = "eth0"', 'local: found "eth0", allowed: an IPv4 address of this machine or "auto"'],
-    ['local = "0.0.0.0"', 'local: found "0.0.0.0", allowed: an IPv4 address of this machine or "auto"'],
-    [
-      'local = "@eth0"',
-      'local: found "@eth0", allowed: an IPv4 address of this machine or "auto" (known, but not supported in this version)',
-    ],
+    ['local = "eth0"', `local: found "eth0", ${LOCAL}`],
+    ['local = "0.0.0.0"', `local: found "0.0.0.0", ${LOCAL}`],
+    ['local = "@eth0"', `local: found "@eth0", ${LOCAL} (known, but not supported in this version)`],
     ["peer_port = 0", "peer_port: found 0, allowed: an integer from 1 to 65535"],
     ["peer_port = 65536", "peer_port: found 65536, allowed: an integer from 1 to 65535"],
     ['peer_port = "1701"', 'peer_port: found "1701", allowed: an integer from 1 to 65535, did you mean 1701?'],
     ["peer_port = 1.5", "peer_port: found 1.5, allowed: an integer from 1 to 65535"],
     ["local_port = -1", "local_port: found -1, allowed: an integer from 0 to 65535"],
-    ['encapsulation = "ip"', 'encapsulation: found "ip", allowed: "udp" (known, but not supported in this version)'],
-    ['encapsulation = "upd"', 'encapsulation: found "upd", allowed: "udp", did you mean "udp"?'],
+    ['encapsulation = "upd"', 'encapsulation: found "upd", allowed: "udp" or "ip", did you mean "udp"?'],
     [
       "hello_interval = 60",
       `hello_interval: found 60, ${DURATION} "100ms" to "24h", or "0s" for off, did you mean "60s"?`,
@@ -104,11 +105,25 @@ describe("one wrong value", () => {
     expect(complaint(`${PEER}${toml}`)).toBe(`site.toml:3: tunnel.t.${message}`);
   });
 
-  const PEERS = ["", "0.0.0.0", "224.0.0.1", "192.0.2.256", "2001:db8::1", "pe 2", "-a.example", "a..b"];
+  const PEERS = [
+    "",
+    "0.0.0.0",
+    "224.0.0.1",
+    "192.0.2.256",
+    "fe80::1",
+    "2001:db8::1%eth0",
+    "ff02::1",
+    "::",
+    "::ffff:192.0.2.1",
+    "1::2::3",
+    "pe 2",
+    "-a.example",
+    "a..b",
+  ];
   test.each(PEERS)("peer = %j", (peer) => {
     const found = JSON.stringify(peer);
     expect(complaint(`[tunnel.t]\npeer = ${found}`)).toBe(
-      `site.toml:2: tunnel.t.peer: found ${found}, allowed: an IPv4 address or a DNS name`,
+      `site.toml:2: tunnel.t.peer: found ${found}, ${PEER_ALLOWED}`,
     );
   });
 

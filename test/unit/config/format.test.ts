@@ -79,13 +79,21 @@ describe("addresses and names", () => {
 
   test("listen addresses", () => {
     expect(parseListen("udp:192.0.2.1:1701")).toEqual({ address: "192.0.2.1", port: 1701 });
+    expect(parseListen("udp:[2001:DB8:0::1]:1701")).toEqual({ address: "2001:db8::1", port: 1701 });
+    expect(parseListen("udp:[::]:65535")).toEqual({ address: "::", port: 65_535 });
+    expect(parseListen("ip:192.0.2.1")).toEqual({ address: "192.0.2.1", port: 0 });
+    expect(parseListen("ip:[fe80::1%eth0]")).toEqual({ address: "fe80::1%eth0", port: 0 });
     const wrong = [
       "udp:192.0.2.1",
       "udp::1701",
       "udp:192.0.2.1:0",
       "udp:192.0.2.1:70000",
       "udp:1.2.3:1",
-      "ip:192.0.2.1",
+      "ip:192.0.2.1:0",
+      "ip:2001:db8::1",
+      "udp:[2001:db8::1]",
+      "udp:[]:1701",
+      "ip:[ff02::1]",
     ];
     expect(wrong.map(parseListen)).toEqual(wrong.map(() => undefined));
   });

@@ -62,6 +62,7 @@ afterEach(async () => {
 const tunnel = (localControlConnectionId: number, socket: number) => ({
   localControlConnectionId,
   remoteControlConnectionId: 1,
+  encapsulation: "udp" as const,
   fd: socket,
   onControlDatagram: () => {},
 });

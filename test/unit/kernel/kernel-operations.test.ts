@@ -30,6 +30,9 @@ test("a tunnel is managed: UDP, version 3, our socket", () => {
   expect(createTunnel(calls, 1, 2, 30)).toBeUndefined();
   const attributes = { connectionId: 1, peerConnectionId: 2, protocolVersion: 3, encapsulation: 0, fd: 30 };
   expect(asked).toEqual([{ command: "L2TP_CMD_TUNNEL_CREATE", attributes }]);
+  asked.length = 0;
+  expect(createTunnel(calls, 1, 2, 30, "ip")).toBeUndefined();
+  expect(asked).toEqual([{ command: "L2TP_CMD_TUNNEL_CREATE", attributes: { ...attributes, encapsulation: 1 } }]);
 });
 
 test("F40 COOKIE is the peer's cookie, which we send; PEER_COOKIE is ours, which we expect", () => {

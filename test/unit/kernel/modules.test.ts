@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type ModuleSystem, probeKernelL2tp } from "../../../src/kernel/modules.ts";
+import { type ModuleSystem, probeKernelL2tp, probeL2tpOverIp } from "../../../src/kernel/modules.ts";
 
 interface Machine {
   capabilities?: string;
@@ -120,4 +120,17 @@ test("no right to load modules", async () => {
 test("any other failure is passed on in modprobe's words", async () => {
   const refuses = { l2tp_netlink: "modprobe: ERROR: could not insert 'l2tp_netlink': Key was rejected by service\n" };
   expect(await reasonOf({ refuses })).toContain("Key was rejected by service");
+});
+
+test("L2TP over IP has a module for each IP version, loaded when it is needed", async () => {
+  const system = machine({ loaded: ["l2tp_ip"] });
+  expect(await probeL2tpOverIp(4, system)).toEqual({ available: true });
+  expect(asked).toEqual([]);
+  expect(await probeL2tpOverIp(6, system)).toEqual({ available: true });
+  expect(asked).toEqual(["l2tp_ip6"]);
+  const refuses = { l2tp_ip: "modprobe: FATAL: Module l2tp_ip not found in directory x" };
+  expect(await probeL2tpOverIp(4, machine({ refuses }))).toMatchObject({
+    available: false,
+    reason: expect.stringContaining("the kernel module l2tp_ip is missing"),
+  });
 });

@@ -33,6 +33,7 @@ const tunnel = (localControlConnectionId: number, fd = 100): Operation => ({
   type: "create-tunnel",
   localControlConnectionId,
   remoteControlConnectionId: 1,
+  encapsulation: "udp",
   fd,
 });
 const create = (id: number, more: Partial<SessionRequest> = {}): Operation => ({

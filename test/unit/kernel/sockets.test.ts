@@ -4,10 +4,9 @@ import { readFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { KernelError } from "../../../src/kernel/kernel-error.ts";
 import * as libc from "../../../src/kernel/libc.ts";
+import { decodeSocketAddress, encodeSocketAddress } from "../../../src/kernel/socket-address.ts";
 import {
   connectSocket,
-  decodeSocketAddress,
-  encodeSocketAddress,
   localAddress,
   openConnectionSocket,
   openListener,
@@ -128,4 +127,43 @@ test("descriptors are closed on exec", () => {
     const flags = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${each}`, "utf8"))?.[1] ?? "";
     expect(Number.parseInt(flags, 8) & libc.SOCK_CLOEXEC).toBe(libc.SOCK_CLOEXEC);
   }
+});
+
+test("an IPv6 socket address has the link's number behind the address", () => {
+  const octets = encodeSocketAddress({ address: "2001:db8::1", port: 1701 });
+  expect(octets.toString("hex")).toBe(`0a0006a50000000020010db8000000000000000000000001${"00".repeat(8)}`);
+  expect(decodeSocketAddress(octets)).toEqual({ address: "2001:db8::1", port: 1701 });
+  const linkLocal = encodeSocketAddress({ address: "fe80::1%lo", port: 0 });
+  expect(linkLocal.readUInt32LE(24)).toBe(1);
+  expect(decodeSocketAddress(linkLocal)).toEqual({ address: "fe80::1%lo", port: 0 });
+  expect(refusal(() => encodeSocketAddress({ address: "fe80::1%nowhere", port: 0 })).errno).toBe("ENODEV");
+});
+
+test("over IP the Control Connection ID stands in the socket address: sockaddr_l2tpip and sockaddr_l2tpip6", () => {
+  const ip4 = encodeSocketAddress({ address: "192.0.2.1", port: 0 }, 0x01020304);
+  expect(ip4.toString("hex")).toBe("02000000c00002010403020100000000");
+  const ip6 = encodeSocketAddress({ address: "2001:db8::1", port: 0 }, 0xfffefdfc);
+  expect([ip6.length, ip6.subarray(28).toString("hex")]).toEqual([32, "fcfdfeff"]);
+});
+
+test("IPv4 and IPv6 listeners share a port, and each gets what is its own", async () => {
+  const fd4 = openListener({ address: "0.0.0.0", port: 0 });
+  const { port } = localAddress(fd4);
+  const listener4 = await adopt(fd4);
+  const fd6 = raw(openListener({ address: "::", port }));
+  expect(localAddress(fd6)).toEqual({ address: "::", port });
+  const sender = raw(openConnectionSocket({ local: { address: "::1", port: 0 } }));
+  connectSocket(sender, { address: "::1", port });
+  expect(pathMtu(sender)).toBe(65_536);
+  expect(libc.send(sender, Buffer.from("six"), 3, 0)).toBe(3);
+  const [octets, from] = [Buffer.alloc(16), Buffer.alloc(32)];
+  expect(libc.recvfrom(fd6, octets, octets.length, 0, from)).toBe(3);
+  expect(decodeSocketAddress(from)).toEqual({ address: "::1", port: localAddress(sender).port });
+  expect(listener4.received).toEqual([]);
+});
+
+test("a message of a socket over IP that the kernel has no module for is a sentence", () => {
+  // Where it has, the address is not there.
+  const error = refusal(() => openListener({ address: "192.0.2.1", port: 0 }, "ip"));
+  expect(error.message).toMatch(/^cannot (open a socket for|bind to) IP protocol 115, 192\.0\.2\.1: /);
 });

@@ -62,6 +62,7 @@ function connected() {
 const tunnel = (id, fd) => ({
   localControlConnectionId: id,
   remoteControlConnectionId: id + 1_000_000,
+  encapsulation: "udp",
   fd,
   onControlDatagram() {},
 });

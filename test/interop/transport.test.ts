@@ -2,7 +2,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Endpoint } from "../../src/control/core.ts";
-import { UdpTransport } from "../../src/daemon/udp-transport.ts";
+import { Transport } from "../../src/daemon/transport.ts";
 
 /** A HELLO-shaped header: T, L, S and Ver 3; `ns` tells one from another. */
 function control(ns: number): Buffer {
@@ -12,13 +12,13 @@ function control(ns: number): Buffer {
 const HOST = "127.0.0.1";
 let peer: Socket;
 let remote: Endpoint;
-let transport: UdpTransport;
+let transport: Transport;
 let received: { readonly ns: number; readonly from: Endpoint }[];
 
 beforeEach(async () => {
   received = [];
   const receive = (octets: Uint8Array, from: Endpoint) => received.push({ ns: octets[9] ?? -1, from });
-  transport = new UdpTransport(receive, () => undefined);
+  transport = new Transport(receive, () => undefined);
   peer = createSocket("udp4");
   peer.bind(0, HOST);
   await once(peer, "listening");
@@ -44,7 +44,7 @@ async function portOfConnection(id: number): Promise<number> {
 }
 
 test("what waits in a socket that is closed is still received: it may be for a successor", async () => {
-  transport.open(1, { address: HOST, port: 0 }, remote);
+  transport.open(1, { encapsulation: "udp", local: { address: HOST, port: 0 }, remote });
   const port = await portOfConnection(1);
   // Nobody reads: as with a datapath that has not got to it.
   transport.handOver(1);
@@ -54,7 +54,7 @@ test("what waits in a socket that is closed is still received: it may be for a s
 });
 
 test("data packets, version 2 with ids and noise are not control messages", async () => {
-  transport.open(1, { address: HOST, port: 0 }, remote);
+  transport.open(1, { encapsulation: "udp", local: { address: HOST, port: 0 }, remote });
   const port = await portOfConnection(1);
   const version2 = [0xc8, 2, 0, 12, 0, 1, 0, 0, 0, 8, 0, 0];
   const others = [[0, 3, 0, 0], [0xc8, 2, 0, 12], version2, [0x80], []];
@@ -66,7 +66,7 @@ test("data packets, version 2 with ids and noise are not control messages", asyn
 
 test("G07 version 2 without ids is let in, by a connection's socket and by a listener: it may be a dual SCCRQ", async () => {
   const sccrq = Buffer.from([0xc8, 2, 0, 12, 0, 0, 0, 0, 0, 5, 0, 0]);
-  transport.open(1, { address: HOST, port: 0 }, remote);
+  transport.open(1, { encapsulation: "udp", local: { address: HOST, port: 0 }, remote });
   await sendToConnection(sccrq, await portOfConnection(1));
   const probe = createSocket("udp4").bind(0, HOST);
   await once(probe, "listening");
@@ -82,7 +82,7 @@ test("G07 version 2 without ids is let in, by a connection's socket and by a lis
 });
 
 test("an unreachable peer costs an error, not the datagram after it", async () => {
-  transport.open(1, { address: HOST, port: 0 }, remote);
+  transport.open(1, { encapsulation: "udp", local: { address: HOST, port: 0 }, remote });
   const port = await portOfConnection(1);
   peer.close();
   transport.send(1, remote, control(1));
@@ -96,12 +96,14 @@ test("an unreachable peer costs an error, not the datagram after it", async () =
 
 test("a socket that cannot be connected is closed, and its error names the address", () => {
   const nowhere = { address: "255.255.255.255", port: 1701 };
-  expect(() => transport.open(1, { address: HOST, port: 0 }, nowhere)).toThrow("255.255.255.255:1701");
+  expect(() => transport.open(1, { encapsulation: "udp", local: { address: HOST, port: 0 }, remote: nowhere })).toThrow(
+    "255.255.255.255:1701",
+  );
   expect(transport.descriptor(1)).toBeUndefined();
 });
 
 test("a stranger's datagram that came before the socket was connected is not taken for the peer's", async () => {
-  transport.open(1, { address: HOST, port: 0 }, undefined);
+  transport.open(1, { encapsulation: "udp", local: { address: HOST, port: 0 }, remote: undefined });
   const port = await portOfConnection(1);
   const stranger = createSocket("udp4");
   stranger.bind(0, HOST);

@@ -1,19 +1,14 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { constants } from "node:os";
 import type { Endpoint } from "../control/core.ts";
+import { type Encapsulation, encapsulationOf, endpointText, familyOf, isAnyAddress } from "../control/endpoint.ts";
 import { datagramKind } from "../kernel/data-header.ts";
 import { errnoName } from "../kernel/kernel-error.ts";
 import * as libc from "../kernel/libc.ts";
-import {
-  connectSocket,
-  decodeSocketAddress,
-  encodeSocketAddress,
-  localAddress,
-  openConnectionSocket,
-  openListener,
-} from "../kernel/sockets.ts";
+import { decodeSocketAddress, encodeSocketAddress, LONGEST_SOCKET_ADDRESS } from "../kernel/socket-address.ts";
+import { connectSocket, localAddress, openConnectionSocket, openListener } from "../kernel/sockets.ts";
 
-/** Octets of the longest UDP datagram. */
+/** Octets of the longest datagram. */
 const LONGEST_DATAGRAM = 65_535;
 
 /** Datagrams looked at when a socket is closed, far above what a window lets a peer send. */
@@ -21,7 +16,7 @@ const MOST_WAITING = 1_024;
 
 /** Where a waiting datagram and its sender's address are read to; whoever takes them copies. */
 const drained = Buffer.alloc(LONGEST_DATAGRAM);
-const drainedFrom = Buffer.alloc(16);
+const drainedFrom = Buffer.alloc(LONGEST_SOCKET_ADDRESS);
 
 /** A control datagram, `to` the local address and port of the socket that took it. */
 export type Receiver = (octets: Uint8Array, from: Endpoint, to: Endpoint) => void;
@@ -29,7 +24,24 @@ export type Receiver = (octets: Uint8Array, from: Endpoint, to: Endpoint) => voi
 /** An error on a socket that concerns one datagram, not the socket. */
 export type SocketTrouble = (error: Error, local: Endpoint) => void;
 
+interface Listener {
+  /** Ours, to send with. */
+  readonly fd: number;
+  readonly local: Endpoint;
+  /** Reads from a duplicate of `fd`. */
+  readonly reader: Socket;
+}
+
+/** What a connection's socket is to be. */
+export interface SocketRequest {
+  readonly encapsulation: Encapsulation;
+  readonly local: Endpoint;
+  /** `undefined`: it takes datagrams from anyone. */
+  readonly remote: Endpoint | undefined;
+}
+
 interface ConnectionSocket {
+  readonly encapsulation: Encapsulation;
   /** Ours; the kernel's tunnel is made over it. */
   readonly fd: number;
   readonly local: Endpoint;
@@ -40,14 +52,15 @@ interface ConnectionSocket {
 }
 
 /**
- * L2TP over UDP and IPv4 (RFC 3931 4.1.2): listeners, and one socket for each control connection. Who reads hands over
- * every control datagram alike: between bind and connect a new socket takes what is meant for others, so nothing may
- * depend on the socket that a datagram came by.
+ * L2TP over UDP (RFC 3931 4.1.2) and over IP (4.1.1, of which the kernel adds and takes away the four zero octets), IPv4
+ * and IPv6: listeners, and one socket for each control connection. Who reads hands over every control datagram alike:
+ * between bind and connect a new UDP socket takes what is meant for others, so nothing may depend on the socket that a
+ * datagram came by.
  */
-export class UdpTransport {
+export class Transport {
   readonly #receive: Receiver;
   readonly #trouble: SocketTrouble;
-  readonly #listeners = new Map<string, Socket>();
+  readonly #listeners = new Map<string, Listener>();
   readonly #connections = new Map<number, ConnectionSocket>();
 
   constructor(receive: Receiver, trouble: SocketTrouble) {
@@ -55,17 +68,17 @@ export class UdpTransport {
     this.#trouble = trouble;
   }
 
-  /** Throws KernelError EADDRINUSE where another program has the address and port. */
+  /** Port 0: over IP. Throws KernelError EADDRINUSE where another program has the address and port. */
   listen(local: Endpoint): void {
-    const fd = openListener(local);
-    this.#listeners.set(nameOf(local), this.#reader(fd, local));
+    const fd = openListener(local, encapsulationOf(local));
+    this.#listeners.set(endpointText(local), { fd, local, reader: this.#reader(libc.dup(fd), local) });
   }
 
   /** Throws KernelError. */
-  open(localControlConnectionId: number, local: Endpoint, remote: Endpoint | undefined): void {
-    const fd = openConnectionSocket({ local });
-    const bound = { ...local, port: localAddress(fd).port };
-    const socket: ConnectionSocket = { fd, local: bound, remote: undefined, reader: undefined };
+  open(localControlConnectionId: number, { encapsulation, local, remote }: SocketRequest): void {
+    const fd = openConnectionSocket({ kind: encapsulation, local, connectionId: localControlConnectionId });
+    const bound = { ...local, port: encapsulation === "ip" ? 0 : localAddress(fd).port };
+    const socket: ConnectionSocket = { encapsulation, fd, local: bound, remote: undefined, reader: undefined };
     this.#connections.set(localControlConnectionId, socket);
     try {
       socket.reader = this.#reader(libc.dup(fd), bound);
@@ -81,7 +94,7 @@ export class UdpTransport {
     const socket = this.#connections.get(localControlConnectionId);
     if (socket === undefined) return;
     try {
-      connectSocket(socket.fd, remote);
+      connectSocket(socket.fd, remote, socket.encapsulation);
     } catch (error) {
       this.close(localControlConnectionId);
       throw error;
@@ -116,6 +129,11 @@ export class UdpTransport {
     return this.#connections.get(localControlConnectionId)?.fd;
   }
 
+  /** How the connection's messages are carried; of a socket that is gone already nobody asks. */
+  encapsulation(localControlConnectionId: number): Encapsulation {
+    return this.#connections.get(localControlConnectionId)?.encapsulation ?? "udp";
+  }
+
   /** Leaves reading to the datapath, which gets a descriptor of its own. */
   handOver(localControlConnectionId: number): number | undefined {
     const socket = this.#connections.get(localControlConnectionId);
@@ -147,38 +165,46 @@ export class UdpTransport {
     if (socket === undefined) return;
     // The error of an earlier datagram (ICMP unreachable) is reported once, in place of the next: so there are two tries.
     if (transmit(socket, to, octets) >= 0) return;
-    const result = transmit(socket, to, octets);
-    // Lost like any datagram: retransmission and keepalive see to it.
-    if (result < 0) this.#trouble(new Error(`send to ${nameOf(to)}: ${errnoName(-result)}`), socket.local);
+    this.#judge(transmit(socket, to, octets), to, socket.local);
   }
 
   /** Sends from the listener whose address and port is `from`, or one of that port: the socket that took the question. */
   reply(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
-    const listener = this.#listeners.get(nameOf(from)) ?? this.#listenerOfPort(from.port);
-    listener?.send(octets, to.port, to.address, (error) => {
-      if (error !== null) this.#trouble(error, from);
-    });
+    const listener = this.#listeners.get(endpointText(from)) ?? this.#listenerLike(from);
+    if (listener === undefined) return;
+    this.#judge(transmit({ fd: listener.fd, remote: undefined }, to, octets), to, from);
+  }
+
+  /** Lost like any datagram: retransmission and keepalive see to it. */
+  #judge(result: number, to: Endpoint, local: Endpoint): void {
+    if (result < 0) this.#trouble(new Error(`send to ${endpointText(to)}: ${errnoName(-result)}`), local);
   }
 
   /** An SCCRQ can come by the socket of an attempt of ours, while that is not connected. */
-  #listenerOfPort(port: number): Socket | undefined {
-    for (const listener of this.#listeners.values()) if (listener.address().port === port) return listener;
-    return undefined;
+  #listenerLike({ address, port }: Endpoint): Listener | undefined {
+    const alike = [...this.#listeners.values()].filter(
+      ({ local }) => local.port === port && familyOf(local.address) === familyOf(address),
+    );
+    return alike.find(({ local }) => isAnyAddress(local.address)) ?? alike[0];
   }
 
   closeAll(): void {
     for (const id of [...this.#connections.keys()]) this.close(id);
-    for (const listener of this.#listeners.values()) listener.close();
+    for (const { fd, reader } of this.#listeners.values()) {
+      reader.close();
+      libc.close(fd);
+    }
     this.#listeners.clear();
   }
 
   /** node:dgram takes the descriptor over, and closes it in the end. */
   #reader(fd: number, local: Endpoint): Socket {
     // Addresses are numbers here: nothing is to be looked up.
-    const reader = createSocket({ type: "udp4", lookup: (host, _options, found) => found(null, host, 4) });
+    const family = familyOf(local.address);
+    const reader = createSocket({ type: `udp${family}`, lookup: (host, _options, found) => found(null, host, family) });
     reader.on("message", (octets: Buffer, from: RemoteInfo) => {
-      // Port 0 cannot be answered.
-      if (isControl(octets) && from.port !== 0) {
+      // Over UDP port 0 cannot be answered; over IP there is none.
+      if (isControl(octets) && (from.port === 0) === (local.port === 0)) {
         this.#receive(octets, { address: from.address, port: from.port }, local);
       }
     });
@@ -189,7 +215,7 @@ export class UdpTransport {
 }
 
 /** Octets sent, or the negative error number. */
-function transmit({ fd, remote }: ConnectionSocket, to: Endpoint, octets: Uint8Array): number {
+function transmit({ fd, remote }: Pick<ConnectionSocket, "fd" | "remote">, to: Endpoint, octets: Uint8Array): number {
   if (remote !== undefined) return libc.send(fd, octets, octets.length, libc.MSG_DONTWAIT);
   return libc.sendto(fd, octets, octets.length, libc.MSG_DONTWAIT, encodeSocketAddress(to));
 }
@@ -197,8 +223,4 @@ function transmit({ fd, remote }: ConnectionSocket, to: Endpoint, octets: Uint8A
 /** The rest that comes by a control socket is data of sessions that the kernel does not know (yet), or noise. */
 function isControl(octets: Uint8Array): boolean {
   return datagramKind(octets, 0, octets.length) === "control";
-}
-
-function nameOf({ address, port }: Endpoint): string {
-  return `${address}:${port}`;
 }

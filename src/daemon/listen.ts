@@ -1,0 +1,59 @@
+import type { ListenAddress, Site } from "../config/site.ts";
+import { canonicalAddress, encapsulationOf, endpointText, familyOf, isAnyAddress } from "../control/endpoint.ts";
+import { KernelError } from "../kernel/kernel-error.ts";
+import type { Log } from "./log.ts";
+import type { Transport } from "./transport.ts";
+
+/** As in the configuration file: "udp:0.0.0.0:1701", "ip:[2001:db8::1]". */
+export function listenText(local: ListenAddress): string {
+  const { address } = local;
+  if (encapsulationOf(local) === "udp") return `udp:${endpointText(local)}`;
+  return `ip:${familyOf(address) === 6 ? `[${address}]` : address}`;
+}
+
+/**
+ * Opens every listener of the site, after loading the kernel modules that its sockets will need. Throws an `Error` that
+ * says what is missing.
+ */
+export async function listenAt(transport: Transport, site: Site, log: Log): Promise<void> {
+  await provideModules(site, log);
+  for (const local of site.lcce.listen) {
+    try {
+      transport.listen(local);
+    } catch (error) {
+      if (!isLacking(error, local)) throw error;
+      const message = `nobody can come by ${listenText(local)}: ${error.message}`;
+      log.write({ level: "info", event: "not-listening", message });
+    }
+  }
+}
+
+/** Of machines that have nothing of an IP version: "any address" stands in their configurations too, and in the default. */
+const LACKING: ReadonlySet<string> = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"]);
+
+function isLacking(error: unknown, { address }: ListenAddress): error is KernelError {
+  return error instanceof KernelError && isAnyAddress(address) && LACKING.has(error.errno);
+}
+
+async function provideModules({ lcce, tunnels }: Site, log: Log): Promise<void> {
+  const overIp = tunnels.filter(({ encapsulation }) => encapsulation === "ip");
+  const listeners = lcce.listen.filter((local) => encapsulationOf(local) === "ip");
+  if (overIp.length + listeners.length === 0) return;
+  const { probeL2tpOverIp } = await import("../kernel/modules.ts");
+  const named = overIp.map(({ peer = "", local }) => (local === "auto" ? canonicalAddress(peer) : local));
+  const addresses = [
+    ...named,
+    ...listeners.filter(({ address }) => !isAnyAddress(address)).map((each) => each.address),
+  ];
+  const needed = new Set(addresses.flatMap((address) => (address === undefined ? [] : [familyOf(address)])));
+  const reasons: string[] = [];
+  for (const family of [4, 6] as const) {
+    const probe = await probeL2tpOverIp(family);
+    if (probe.available) continue;
+    if (needed.has(family)) throw new Error(`L2TP over IP cannot be used: ${probe.reason}`);
+    reasons.push(probe.reason);
+  }
+  // Peers by name and listeners for any address may do with either IP version, but not with none.
+  if (reasons.length === 2) throw new Error(`L2TP over IP cannot be used: ${reasons.join("; ")}`);
+  for (const message of reasons) log.write({ level: "debug", event: "no-l2tp-over-ip", message });
+}
