@@ -19,6 +19,8 @@ const LINK_ADDRESS_OCTETS = 20;
 const datapath = new UserspaceDatapath({
   sessionLost: (id, reason) => tell({ event: "trouble", message: `session ${id}: ${reason}` }),
   tunnelLost: (id, reason) => tell({ event: "trouble", message: `tunnel ${id}: ${reason}` }),
+  portChanged: (name, condition) => tell({ event: "trouble", message: `${name} is ${condition}` }),
+  noticed: ({ message }) => tell({ event: "trouble", message }),
 });
 /** The daemon's own descriptors of the sockets, by control connection. */
 const sockets = new Map<number, number>();

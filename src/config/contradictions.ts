@@ -139,20 +139,30 @@ function endIdKey({ session }: BuiltSession): "local_end_id" | "remote_end_id" {
 
 function checkSessions({ sessions }: BuiltTunnel, problems: Problems): void {
   for (const { table, session } of sessions) {
-    if (session.bridge !== undefined && session.addresses.length > 0) {
-      problems.warning(
-        placeOf(table, "addresses"),
-        "a device in a bridge receives nothing for its own addresses; the bridge should have them",
-      );
-    }
+    checkDevice(table, session, problems);
     if (session.sequencing !== "none" && session.l2Sublayer === "none" && !table.wrong.has("l2_sublayer")) {
       const message = `sequencing "${session.sequencing}" needs l2_sublayer = "default", which carries the sequence numbers`;
       problems.error(placeOf(table, "sequencing"), message);
     }
-    if (new Set(session.addresses).size < session.addresses.length) {
-      problems.error(placeOf(table, "addresses"), "the same address twice");
-    }
     checkCallType(table, session, problems);
+  }
+}
+
+function checkDevice(table: SessionTable, session: SessionConfiguration, problems: Problems): void {
+  if (session.bridge !== undefined && session.addresses.length > 0) {
+    problems.warning(
+      placeOf(table, "addresses"),
+      "a device in a bridge receives nothing for its own addresses; the bridge should have them",
+    );
+  }
+  if (session.isolated && session.bridge === undefined && !table.wrong.has("bridge")) {
+    problems.error(placeOf(table, "isolated"), "only a port of a bridge can be isolated: bridge is missing");
+  }
+  if (new Set(session.routes).size < session.routes.length) {
+    problems.error(placeOf(table, "routes"), "the same network twice");
+  }
+  if (new Set(session.addresses).size < session.addresses.length) {
+    problems.error(placeOf(table, "addresses"), "the same address twice");
   }
 }
 

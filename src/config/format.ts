@@ -129,6 +129,32 @@ export function isCidr(value: string): boolean {
   return isIPv6(address) && !address.includes("%") && Number(prefix) <= 128;
 }
 
+/** An address with its prefix length whose bits behind the prefix are 0: "10.2.0.0/16", "::/0". */
+export function isNetwork(value: string): boolean {
+  if (!isCidr(value)) return false;
+  const [address = "", prefix = "0"] = value.split("/");
+  return !bitsOf(address).slice(Number(prefix)).includes("1");
+}
+
+/** 32 or 128 zeros and ones. */
+function bitsOf(address: string): string {
+  if (isIPv4(address)) return binary(address.split(".").map(Number), 8);
+  // A URL writes IPv6 in one way: lower case, no dotted part, at most one "::".
+  const [before = "", after] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
+  const [head, tail] = [before, after ?? ""].map((part) => (part === "" ? [] : part.split(":")));
+  const known = [...(head ?? []), ...(tail ?? [])];
+  const zeros = Array.from({ length: 8 - known.length }, () => "0");
+  const groups = [...(head ?? []), ...zeros, ...(tail ?? [])];
+  return binary(
+    groups.map((group) => Number.parseInt(group, 16)),
+    16,
+  );
+}
+
+function binary(numbers: readonly number[], width: number): string {
+  return numbers.map((number) => number.toString(2).padStart(width, "0")).join("");
+}
+
 /** A unicast address of either IP version; a link-local one needs its link ("fe80::1%eth0"), no other has one. */
 export function isUnicast(value: string): boolean {
   if (isUnicastIpv4(value)) return true;

@@ -5,6 +5,7 @@ import {
   isCidr,
   isDnsName,
   isInterfaceName,
+  isNetwork,
   isUnicast,
   listOf,
   matching,
@@ -101,6 +102,12 @@ const localAddress: Format<string> = {
   later: (value) => typeof value === "string" && value.startsWith("@"),
 };
 
+const tos = matching(
+  "tos",
+  "an integer from 0 to 252 whose ECN bits (the lowest two) are 0: a multiple of 4",
+  (value): value is number => integer("", 0, 255).accepts(value) && value % 4 === 0,
+);
+
 const mtu = matching(
   "mtu",
   '"auto" or an integer from 576 to 9216',
@@ -193,6 +200,21 @@ export const TUNNEL_KEYS = {
     oneOf("encapsulation", ["udp", "ip"]),
     "udp",
     "What carries L2TP: UDP (RFC 3931 4.1.2), or IP protocol 115 (4.1.1), which the kernel's datapath alone can.",
+  ),
+  df: optional(
+    trueOrFalse,
+    "Don't Fragment in outer headers: true sends nothing that would have to be fragmented, false lets routers fragment. The kernel datapath sends data packets without it whatever stands here. Default: as the kernel does (path MTU discovery).",
+  ),
+  tos: key(
+    tos,
+    0,
+    "TOS or Traffic Class octet of outer headers, the DSCP times four: 0 to 252. Its two ECN bits have to be 0 (RFC 9601).",
+  ),
+  ttl: optional(integer("ttl", 1, 255), "Time to live or hop limit of outer headers: 1 to 255. Default: the kernel's."),
+  udp_checksum: key(
+    trueOrFalse,
+    true,
+    "UDP checksums in what is sent; false sends 0 (RFC 3931 4.1.2.1; over IPv6 RFC 6935), and over IPv6 takes it too.",
   ),
   secret: optional(
     secret,
@@ -353,6 +375,16 @@ export const SESSION_KEYS = {
     "The attachment circuit: an interface of this machine whose condition the peer is told as Circuit Status (RFC 3931 5.4.5). Default: none, always active.",
   ),
   bridge: optional(interfaceName("bridge"), "An existing bridge that the device joins when the session is up."),
+  isolated: key(
+    trueOrFalse,
+    false,
+    "Split horizon: the bridge passes no frames between this device and other isolated ports. Needs bridge.",
+  ),
+  routes: key(
+    listOf("routes", text("route", 'a network with prefix length ("10.2.0.0/16", "2001:db8:2::/48")', isNetwork)),
+    [],
+    "IPv4 and IPv6 networks that are reached through the device; put back whenever it is made anew or set up again.",
+  ),
   addresses: key(
     listOf("addresses", text("cidr", 'an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")', isCidr)),
     [],

@@ -144,6 +144,10 @@ function buildTunnel(
     local: canonicalAddress(values.local) ?? values.local,
     localPort: values.local_port ?? L2TP_PORT,
     encapsulation: values.encapsulation,
+    df: values.df ?? undefined,
+    tos: values.tos,
+    ttl: values.ttl ?? undefined,
+    udpChecksum: values.udp_checksum,
     authentication,
     helloIntervalMs: milliseconds(values.hello_interval),
     retransmit: buildRetransmit(values),
@@ -188,7 +192,9 @@ function buildSession(
     resyncAfter: values.resync_after,
     mtu: values.mtu,
     bridge: values.bridge ?? undefined,
+    isolated: values.isolated,
     addresses: values.addresses,
+    routes: values.routes,
   };
 }
 

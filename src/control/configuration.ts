@@ -87,8 +87,12 @@ export interface SessionConfiguration {
   /** Octets of the payload frame without its Ethernet header; "auto" is what fits the path unfragmented. */
   readonly mtu: number | "auto";
   readonly bridge: string | undefined;
+  /** Its port hears nothing from other isolated ports of the bridge: split horizon. */
+  readonly isolated: boolean;
   /** CIDR notation: "10.0.0.1/30". */
   readonly addresses: readonly string[];
+  /** Destinations that are reached through the device, in CIDR notation: "10.2.0.0/16". */
+  readonly routes: readonly string[];
 }
 
 export interface TunnelConfiguration {
@@ -107,6 +111,14 @@ export interface TunnelConfiguration {
   readonly localPort: number;
   /** Over IP there are no ports: `peerPort` and `localPort` mean nothing then. */
   readonly encapsulation: "udp" | "ip";
+  /** Don't Fragment in what is sent; `undefined`: as the kernel does by default. */
+  readonly df: boolean | undefined;
+  /** Octet of the outer header with DSCP; its two ECN bits are 0. */
+  readonly tos: number;
+  /** Time to live or hop limit of what is sent; `undefined`: the kernel's default. */
+  readonly ttl: number | undefined;
+  /** False: the UDP checksum of data packets is 0. */
+  readonly udpChecksum: boolean;
   readonly authentication: AuthenticationConfiguration;
   /** Silence after which a HELLO is sent (RFC 3931 4.4); 0 sends none. */
   readonly helloIntervalMs: number;

@@ -48,7 +48,9 @@ export interface SessionParameters {
   /** Octets; "auto": as much as fits the path to the peer unfragmented. */
   readonly mtu: number | "auto";
   readonly bridge: string | undefined;
+  readonly isolated: boolean;
   readonly addresses: readonly string[];
+  readonly routes: readonly string[];
 }
 
 /**
@@ -85,7 +87,7 @@ export type Input =
   | { readonly type: "session-refused"; readonly localSessionId: number; readonly reason: string }
   /** Data packets received on all sessions of the connection since it began: the answer to `query-activity`. */
   | { readonly type: "activity"; readonly localControlConnectionId: number; readonly receivedPackets: number }
-  /** For every session whose `circuit` is this interface; nothing is told of an interface that is up from the start. */
+  /** For every session whose `circuit`, or own device where it has none, is this interface; nothing is told of an interface that is up from the start. */
   | { readonly type: "circuit"; readonly interfaceName: string; readonly condition: CircuitCondition }
   | { readonly type: "circuit-errors"; readonly interfaceName: string; readonly errors: CircuitErrorCounts }
   | { readonly type: "open"; readonly tunnel: string; readonly session?: string }

@@ -381,7 +381,7 @@ export class Lcce implements Core {
   *#attachedTo(interfaceName: string): Generator<readonly [Session, ControlConnection | undefined]> {
     for (const tunnel of this.#tunnels.values()) {
       for (const session of tunnel.sessions.values()) {
-        if (!(session instanceof Session) || session.configuration.circuit !== interfaceName) continue;
+        if (!(session instanceof Session) || circuitOf(session) !== interfaceName) continue;
         const connection = this.#connections.get(session.state.localControlConnectionId);
         yield [session, connection?.state.life === "open" ? connection : undefined];
       }
@@ -447,4 +447,9 @@ export class Lcce implements Core {
 
 function sender(from: Endpoint) {
   return { details: { from: endpointText(from) } };
+}
+
+/** The interface that a pseudowire continues at; its own device where none is configured. */
+function circuitOf({ configuration: { circuit, interfaceName } }: Session): string {
+  return circuit ?? interfaceName;
 }

@@ -114,6 +114,8 @@ export function sessionParameters(
     interfaceName: configuration.interfaceName,
     mtu: configuration.mtu,
     bridge: configuration.bridge,
+    isolated: configuration.isolated,
     addresses: configuration.addresses,
+    routes: configuration.routes,
   };
 }

@@ -208,7 +208,10 @@ export class Session {
     if (connection === undefined || !this.busy) return;
     if (this.state.role === "ocrq-recipient" && this.established && condition !== "up") {
       // RFC 3931 7.4.2: a call that was placed for the peer is over when its circuit is.
-      const cause = because(CDN.circuitLost, `${this.configuration.circuit} is ${condition}`);
+      const cause = because(
+        CDN.circuitLost,
+        `${this.configuration.circuit ?? this.configuration.interfaceName} is ${condition}`,
+      );
       this.#journal.blame(cause, turn);
       this.#step({ type: "local.circuit-failed" }, cause, connection, turn);
       return;

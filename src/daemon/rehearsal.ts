@@ -63,7 +63,9 @@ function configuration(role: Role, peer: string): LcceConfiguration {
     resyncAfter: 5,
     mtu: "auto",
     bridge: undefined,
+    isolated: false,
     addresses: [],
+    routes: [],
   };
   const tunnel: TunnelConfiguration = {
     name: "rehearsal",
@@ -75,6 +77,10 @@ function configuration(role: Role, peer: string): LcceConfiguration {
     local: "auto",
     localPort: PORT,
     encapsulation: "udp",
+    df: undefined,
+    tos: 0,
+    ttl: undefined,
+    udpChecksum: true,
     authentication: { secrets: [], digest: "none", hidden: false, chapPassword: undefined },
     helloIntervalMs: 60_000,
     retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },

@@ -50,6 +50,8 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const datapath = await chooseDatapath(site.lcce.datapath, log, {
     sessionLost: (localSessionId, reason) => shell.accept({ type: "session-refused", localSessionId, reason }),
     tunnelLost: (localControlConnectionId, reason) => shell.tunnelLost(localControlConnectionId, reason),
+    portChanged: (interfaceName, condition) => shell.accept({ type: "circuit", interfaceName, condition }),
+    noticed: ({ interfaceName, ...notice }) => log.write({ ...notice, details: { interface: interfaceName } }),
   });
   const configuration = { hostname, routerId: routerId ?? ownRouterId(site), tunnels: site.tunnels };
   const entropy = new SystemEntropy();
@@ -58,7 +60,7 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const recorder = recording && new Recorder(recording, version, configuration, now);
   const lcce = new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
   const core = recorder?.core(lcce) ?? lcce;
-  const shell = new Shell(core, datapath, log);
+  const shell = new Shell(core, datapath, log, site.tunnels);
   let circuits: LinkMonitor | undefined;
   const closeAll = async () => {
     shell.close();

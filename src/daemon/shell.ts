@@ -1,8 +1,12 @@
 import { lookup } from "node:dns/promises";
-import type { Core, Effect, Endpoint, Input, Instant } from "../control/core.ts";
-import { canonicalAddress, endpointText } from "../control/endpoint.ts";
+import type { TunnelConfiguration } from "../control/configuration.ts";
+import type { Core, Effect, Endpoint, Input, Instant, SessionParameters } from "../control/core.ts";
+import { canonicalAddress, endpointText, familyOf } from "../control/endpoint.ts";
 import type { Datapath } from "../kernel/datapath.ts";
+import { mtuFlaw } from "../kernel/inner-mtu.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
+import { applySocketOptions } from "../kernel/socket-options.ts";
+import { isIpv6Socket, pathMtu } from "../kernel/sockets.ts";
 import type { Log } from "./log.ts";
 import { traceOf } from "./trace.ts";
 import { Transport } from "./transport.ts";
@@ -23,6 +27,7 @@ export class Shell {
   readonly #core: Core;
   readonly #datapath: Datapath;
   readonly #log: Log;
+  readonly #tunnels: ReadonlyMap<string, TunnelConfiguration>;
   readonly #inbox: Input[] = [];
   #taking = false;
   #closed = false;
@@ -34,7 +39,8 @@ export class Shell {
   /** Sockets of tunnels that the datapath is deleting. */
   readonly #beingDeleted = new Set<number>();
 
-  constructor(core: Core, datapath: Datapath, log: Log) {
+  constructor(core: Core, datapath: Datapath, log: Log, tunnels: readonly TunnelConfiguration[]) {
+    this.#tunnels = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
     this.#core = core;
     this.#datapath = datapath;
     this.#log = log;
@@ -171,11 +177,19 @@ export class Shell {
       return;
     }
     try {
-      if (effect.type === "open-socket") this.transport.open(localControlConnectionId, effect);
+      if (effect.type === "open-socket") this.#openSocket(effect);
       else this.transport.connect(localControlConnectionId, effect.remote);
     } catch (error) {
       this.#inbox.push({ type: "socket-failed", localControlConnectionId, reason: reasonOf(error) });
     }
+  }
+
+  #openSocket(request: Of<"open-socket">): void {
+    const { tunnel, localControlConnectionId, local, encapsulation } = request;
+    this.transport.open(localControlConnectionId, request);
+    const [fd, options] = [this.transport.descriptor(localControlConnectionId), this.#tunnels.get(tunnel)];
+    if (fd === undefined || options === undefined) return;
+    applySocketOptions(fd, familyOf(local.address), options, encapsulation === "udp");
   }
 
   #performOnDatapath(
@@ -254,11 +268,23 @@ export class Shell {
   async #createSession({ session }: Of<"create-session">): Promise<void> {
     const { localSessionId } = session;
     try {
+      this.#warnOfMtu(session);
       await this.#datapath.createSession(session);
       this.accept({ type: "session-created", localSessionId });
     } catch (error) {
       this.accept({ type: "session-refused", localSessionId, reason: reasonOf(error) });
     }
+  }
+
+  #warnOfMtu({ localControlConnectionId, mtu, remoteCookie, l2Sublayer, interfaceName }: SessionParameters): void {
+    const fd = this.transport.descriptor(localControlConnectionId);
+    if (fd === undefined || mtu === "auto") return;
+    const encapsulation = this.transport.encapsulation(localControlConnectionId);
+    const layers = { encapsulation, family: isIpv6Socket(fd) ? 6 : 4 } as const;
+    const flaw = mtuFlaw(mtu, pathMtu(fd), { cookie: remoteCookie, l2Sublayer }, layers);
+    if (flaw === undefined) return;
+    const message = `interface ${interfaceName}: ${flaw}`;
+    this.#log.write({ level: "warn", event: "mtu-too-large", message, details: { interface: interfaceName } });
   }
 
   async #raiseSession(localSessionId: number): Promise<void> {

@@ -42,8 +42,12 @@ export interface SessionRequest {
   readonly mtu: number | "auto";
   /** A bridge that must exist. */
   readonly bridge: string | undefined;
+  /** Frames do not pass between two isolated ports of the bridge (IFLA_BRPORT_ISOLATED). */
+  readonly isolated: boolean;
   /** CIDR notation. */
   readonly addresses: readonly string[];
+  /** Destinations in CIDR notation, reached through the device while it is up. */
+  readonly routes: readonly string[];
 }
 
 /** Counters of one session since it was made. */
@@ -72,6 +76,28 @@ export interface DatapathEvents {
    * one. Nobody reads its socket any more where the datapath did. The next `createTunnel` starts a new thread.
    */
   tunnelLost(localControlConnectionId: number, reason: string): void;
+  /**
+   * "down": the device of an established session takes no frames, because somebody set it down or its bridge is gone. "up":
+   * it does again. Nothing is told of devices that are as they should be from the start, nor of `lowerSession`.
+   */
+  portChanged(interfaceName: string, condition: "up" | "down"): void;
+  /** Somebody interfered with a device, and what was done about it. */
+  noticed(notice: DeviceNotice): void;
+}
+
+/** The same, as it comes from a thread. */
+export type DatapathNews =
+  | { readonly type: "session-lost"; readonly localSessionId: number; readonly reason: string }
+  | { readonly type: "tunnel-lost"; readonly localControlConnectionId: number; readonly reason: string }
+  | { readonly type: "port"; readonly interfaceName: string; readonly condition: "up" | "down" }
+  | { readonly type: "notice"; readonly notice: DeviceNotice };
+
+/** A line for the log. */
+export interface DeviceNotice {
+  readonly level: "info" | "warn";
+  readonly event: "device-restored" | "device-down" | "device-up";
+  readonly interfaceName: string;
+  readonly message: string;
 }
 
 /**

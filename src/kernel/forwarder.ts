@@ -274,6 +274,12 @@ export class Forwarder {
     this.#sessions.delete(localSessionId);
   }
 
+  /** Local Session IDs. */
+  sessionsOf(localControlConnectionId: number): readonly number[] {
+    const sessions = this.#tunnels.get(localControlConnectionId)?.sessions.values() ?? [];
+    return [...sessions].map(({ description }) => description.localSessionId);
+  }
+
   session(localSessionId: number): ForwardedSession | undefined {
     return this.#sessions.get(localSessionId)?.description;
   }

@@ -3,12 +3,25 @@ const PATIENCE_MS = 30_000;
 /** What one device takes to go: 36 ms on Linux 6.1, one after the other; a millisecond or two from 6.12 on. */
 const DEVICE_DEPARTURE_MS = 50;
 
-export interface MadeSession {
-  readonly localControlConnectionId: number;
-  readonly localSessionId: number;
-  readonly interfaceName: string;
-  /** CIDR notation. */
-  readonly addresses: readonly string[];
+import type { SessionRequest } from "./datapath.ts";
+
+/** A session without what is its peer's business alone. */
+export type MadeSession = Pick<
+  SessionRequest,
+  "localControlConnectionId" | "localSessionId" | "interfaceName" | "bridge" | "isolated" | "addresses" | "routes"
+>;
+
+/** Cookies are not kept. */
+export function madeOf(session: MadeSession): MadeSession {
+  const { localControlConnectionId, localSessionId, interfaceName, bridge, isolated, addresses, routes } = session;
+  return { localControlConnectionId, localSessionId, interfaceName, bridge, isolated, addresses, routes };
+}
+
+/** Who wants to know of the devices that are ours. */
+export interface DeviceFollower {
+  added(session: MadeSession): void;
+  removed(localSessionId: number): void;
+  switched(localSessionId: number, up: boolean): void;
 }
 
 /**
@@ -18,25 +31,40 @@ export interface MadeSession {
  */
 export class Inventory {
   readonly #now: () => number;
+  readonly #follower: DeviceFollower | undefined;
   readonly #tunnels = new Map<number, Set<number>>();
+  readonly #remoteIds = new Map<number, number>();
   readonly #sessions = new Map<number, MadeSession>();
   /** Those whose device was set down after it had been made: the kernel may have dropped addresses. */
   readonly #lowered = new Set<number>();
   /** By interface name: when the deleted device is gone at the latest, in the order of deletion. */
   readonly #goneAt = new Map<string, number>();
+  /** Names that devices of an earlier process were found to have, and that were waited for once. */
+  readonly #leftovers = new Set<string>();
   #lastDepartureAt = 0;
 
-  constructor(now: () => number) {
+  constructor(now: () => number, follower?: DeviceFollower) {
     this.#now = now;
+    this.#follower = follower;
   }
 
-  addTunnel(localControlConnectionId: number): void {
+  /** `remoteControlConnectionId`: 0 where it is not known. */
+  addTunnel(localControlConnectionId: number, remoteControlConnectionId = 0): void {
     this.#tunnels.set(localControlConnectionId, new Set());
+    this.#remoteIds.set(localControlConnectionId, remoteControlConnectionId);
   }
 
-  addSession({ localControlConnectionId, localSessionId, interfaceName, addresses }: MadeSession): void {
-    this.#sessions.set(localSessionId, { localControlConnectionId, localSessionId, interfaceName, addresses });
-    this.#tunnels.get(localControlConnectionId)?.add(localSessionId);
+  /** `undefined`: there is no such tunnel. */
+  remoteIdOf(localControlConnectionId: number): number | undefined {
+    return this.#remoteIds.get(localControlConnectionId);
+  }
+
+  addSession(session: MadeSession): void {
+    const made = madeOf(session);
+    this.#sessions.set(made.localSessionId, made);
+    this.#tunnels.get(made.localControlConnectionId)?.add(made.localSessionId);
+    this.#leftovers.delete(made.interfaceName);
+    this.#follower?.added(made);
   }
 
   tunnels(): number[] {
@@ -64,6 +92,7 @@ export class Inventory {
     this.#lastDepartureAt = Math.max(this.#lastDepartureAt, this.#now()) + sessions.length * DEVICE_DEPARTURE_MS;
     for (const { localSessionId } of sessions) this.removeSession(localSessionId);
     this.#tunnels.delete(localControlConnectionId);
+    this.#remoteIds.delete(localControlConnectionId);
   }
 
   removeSession(localSessionId: number): void {
@@ -72,11 +101,17 @@ export class Inventory {
     this.#sessions.delete(localSessionId);
     this.#lowered.delete(localSessionId);
     this.#tunnels.get(session.localControlConnectionId)?.delete(localSessionId);
+    this.#follower?.removed(localSessionId);
     this.markLeaving(session.interfaceName);
   }
 
   markLowered(localSessionId: number): void {
     this.#lowered.add(localSessionId);
+  }
+
+  /** Its device was set up or down. */
+  markSwitched(localSessionId: number, up: boolean): void {
+    this.#follower?.switched(localSessionId, up);
   }
 
   /** True where `markLowered` was called since it was made, or since this was asked last. */
@@ -92,6 +127,15 @@ export class Inventory {
 
   leavingInterfaces(): string[] {
     return [...this.#goneAt.keys()];
+  }
+
+  /** A device that an earlier process left behind has the name: it goes with its socket, and is waited for once. */
+  markLeftover(interfaceName: string): void {
+    if (this.#leftovers.has(interfaceName)) return;
+    this.#leftovers.add(interfaceName);
+    // How many there are is not known.
+    this.#lastDepartureAt = Math.max(this.#lastDepartureAt, this.#now()) + DEVICE_DEPARTURE_MS;
+    this.markLeaving(interfaceName);
   }
 
   /** A device that was deleted is on its way out. */

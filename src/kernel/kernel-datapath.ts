@@ -1,5 +1,12 @@
-import type { Datapath, DatapathEvents, SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
-import { Inventory } from "./inventory.ts";
+import type {
+  Datapath,
+  DatapathEvents,
+  DatapathNews,
+  SessionCounters,
+  SessionRequest,
+  TunnelRequest,
+} from "./datapath.ts";
+import { Inventory, madeOf } from "./inventory.ts";
 import { KernelError } from "./kernel-error.ts";
 import { type KernelThread, type KernelThreadEvents, startKernelThread } from "./kernel-thread.ts";
 import { close, dup } from "./libc.ts";
@@ -49,6 +56,9 @@ export class KernelDatapath implements Datapath {
       };
       this.#thread = this.#start({
         completed: (completions) => this.#completed(completions),
+        heard: (news) => {
+          for (const each of news) this.#hear(each);
+        },
         failed: fail,
         ended: () => {
           fail(new Error("it has ended"));
@@ -151,6 +161,24 @@ export class KernelDatapath implements Datapath {
     }
   }
 
+  #hear(news: DatapathNews): void {
+    if (this.#closed !== undefined) return;
+    switch (news.type) {
+      case "session-lost":
+        this.#events.sessionLost(news.localSessionId, news.reason);
+        return;
+      case "tunnel-lost":
+        this.#made.removeTunnel(news.localControlConnectionId);
+        this.#events.tunnelLost(news.localControlConnectionId, news.reason);
+        return;
+      case "port":
+        this.#events.portChanged(news.interfaceName, news.condition);
+        return;
+      case "notice":
+        this.#events.noticed(news.notice);
+    }
+  }
+
   #note(operation: Operation): void {
     if (operation.type === "create-tunnel") this.#made.addTunnel(operation.localControlConnectionId);
     else if (operation.type === "delete-tunnel") this.#made.removeTunnel(operation.localControlConnectionId);
@@ -182,14 +210,7 @@ export class KernelDatapath implements Datapath {
     const tunnels = this.#made.tunnels();
     // Those that were being made may be in the kernel or not; their names are worth waiting for.
     const begun = outstanding.flatMap((each) => (each.type === "create-session" ? [each.session] : []));
-    const sessions = [...this.#made.sessions(undefined), ...begun].map(
-      ({ localControlConnectionId, localSessionId, interfaceName, addresses }) => ({
-        localControlConnectionId,
-        localSessionId,
-        interfaceName,
-        addresses,
-      }),
-    );
+    const sessions = [...this.#made.sessions(undefined), ...begun].map(madeOf);
     if (tunnels.length > 0) this.#remnants.push({ type: "remove-remnants", tunnels, sessions });
     this.#made = new Inventory(() => performance.now());
   }

@@ -8,7 +8,8 @@ import {
   PROTOCOL_VERSION_3,
   PSEUDOWIRE_ETHERNET,
 } from "./l2tp-genl.ts";
-import type { LinkAnswer, LinkCall } from "./links.ts";
+import { aliasOf } from "./leftovers.ts";
+import type { Link, LinkAnswer, LinkCall } from "./links.ts";
 import {
   deletionRefusal,
   flawedSessionRefusal,
@@ -80,14 +81,21 @@ export function deleteSession(calls: KernelCalls, connectionId: number, sessionI
   return isGone(answer.errno) ? undefined : deletionRefusal(command, `session ${sessionId}`, answer);
 }
 
+export interface SessionEvents {
+  /** It was made and taken away again: its device may take a while to go. */
+  withdrawn?(session: SessionRequest): void;
+  /** It could not be made because this device has its name. */
+  inTheWay?(session: SessionRequest, device: Link): void;
+}
+
 /**
  * Makes the devices, sets what is to be set on them, and leaves them down. What fails half-way, or may have been made
- * without our hearing of it, is taken away again; `withdrawn` is told, because its device may take a while to go.
+ * without our hearing of it, is taken away again.
  */
 export function createSessions(
   calls: KernelCalls,
   sessions: readonly SessionRequest[],
-  withdrawn: (session: SessionRequest) => void = () => {},
+  { withdrawn, inTheWay }: SessionEvents = {},
 ): Outcome[] {
   const refused = new Map<SessionRequest, Refusal>();
   for (const session of sessions) {
@@ -102,14 +110,14 @@ export function createSessions(
   for (const [i, session] of sound.entries()) {
     const answer = answers[i] ?? NOT_ANSWERED;
     if (answer.errno === "") continue;
-    const refusal = sessionRefusal(session, answer, whatIsTaken(calls, session, answer.errno));
+    const refusal = sessionRefusal(session, answer, whatIsTaken(calls, session, answer.errno, inTheWay));
     (answer.isUnknown === true ? halfMade : refused).set(session, refusal);
   }
   const made = sound.filter((session) => !refused.has(session) && !halfMade.has(session));
   for (const [session, refusal] of [...halfMade, ...configureDevices(calls, made)]) {
     const undoing = deleteSession(calls, session.localControlConnectionId, session.localSessionId);
     refused.set(session, withUndoing(refusal, undoing));
-    withdrawn(session);
+    withdrawn?.(session);
   }
   return sessions.map((session) => refused.get(session));
 }
@@ -127,20 +135,26 @@ export interface Switching {
   readonly up: boolean;
   /** Addresses that the device may have lost, in CIDR notation: given to it once more before it is set up. */
   readonly addresses: readonly string[];
+  /** Networks that it leads to once it is up; when it goes down the kernel forgets them. */
+  readonly routes: readonly string[];
 }
 
 /** In their order. */
 export function switchDevices(calls: KernelCalls, switchings: readonly Switching[]): Outcome[] {
-  const restored = switchings.flatMap(({ interfaceName, addresses }) =>
-    interfaceName === undefined || addresses.length === 0 ? [] : [interfaceName],
+  const restored = switchings.flatMap(({ interfaceName, addresses, routes }) =>
+    interfaceName === undefined || addresses.length + routes.length === 0 ? [] : [interfaceName],
   );
   const indices = lookUpNames(calls, new Set(restored));
   const settings = switchings.flatMap((switching) => {
-    const { interfaceName: name, up, addresses } = switching;
+    const { interfaceName: name, up, addresses, routes } = switching;
     if (name === undefined) return [];
     const index = indices.get(name)?.link?.index ?? 0;
-    const additions = addresses.map((address): LinkCall => ({ command: "RTM_NEWADDR", index, address }));
-    return [...additions, { command: "RTM_SETLINK", name, up } as const].map((call) => ({ switching, name, call }));
+    const linkCalls: LinkCall[] = [
+      ...addresses.map((address) => ({ command: "RTM_NEWADDR", index, address }) as const),
+      { command: "RTM_SETLINK", name, up },
+      ...routes.map((destination) => ({ command: "RTM_NEWROUTE", index, destination }) as const),
+    ];
+    return linkCalls.map((call) => ({ switching, name, call }));
   });
   const answers = calls.links(settings.map(({ call }) => call));
   const refused = new Map<Switching, Refusal>();
@@ -204,9 +218,20 @@ function sessionAttributes(session: SessionRequest): L2tpAttributes {
   };
 }
 
-function whatIsTaken(calls: KernelCalls, { interfaceName }: SessionRequest, errno: string): Taken | undefined {
+function whatIsTaken(
+  calls: KernelCalls,
+  session: SessionRequest,
+  errno: string,
+  inTheWay: SessionEvents["inTheWay"],
+): Taken | undefined {
   if (errno !== "EEXIST") return undefined;
-  return existingDevices(calls, [interfaceName]).length > 0 ? "interface" : "session";
+  const blocker = deviceNamed(calls, session.interfaceName);
+  if (blocker !== undefined) inTheWay?.(session, blocker);
+  return blocker === undefined ? "session" : "interface";
+}
+
+function deviceNamed(calls: KernelCalls, name: string): Link | undefined {
+  return calls.links([{ command: "RTM_GETLINK", name }])[0]?.link;
 }
 
 /**
@@ -255,9 +280,10 @@ interface Setting {
 
 function settingsOf(session: SessionRequest, index: number, bridgeIndex: number): Setting[] {
   const name = session.interfaceName;
-  const linkCalls: LinkCall[] = [];
+  const linkCalls: LinkCall[] = [{ command: "RTM_SETLINK", name, alias: aliasOf(session) }];
   if (session.mtu !== "auto") linkCalls.push({ command: "RTM_SETLINK", name, mtu: session.mtu });
   if (session.bridge !== undefined) linkCalls.push({ command: "RTM_SETLINK", name, master: bridgeIndex });
+  if (session.isolated) linkCalls.push({ command: "RTM_NEWLINK", name, isolated: true });
   for (const address of session.addresses) linkCalls.push({ command: "RTM_NEWADDR", index, address });
   return linkCalls.map((call) => ({ session, call }));
 }

@@ -1,9 +1,14 @@
+import { closeSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import type { DatapathNews } from "./datapath.ts";
+import { eventfd, SOCK_NONBLOCK } from "./libc.ts";
 import type { Completion, Job } from "./operations.ts";
 
 /** What becomes of the thread that talks to the kernel. */
 export interface KernelThreadEvents {
   completed(completions: readonly Completion[]): void;
+  /** What others did in the kernel. */
+  heard(news: readonly DatapathNews[]): void;
   /** It died of an error; nothing will be completed any more. */
   failed(error: Error): void;
   /** It is gone, for whatever reason. */
@@ -14,15 +19,56 @@ export interface KernelThread {
   post(jobs: readonly Job[]): void;
 }
 
+export interface KernelThreadSetup {
+  readonly eventFd: number;
+  /** One Int32: not 0 when the thread shall end at once. */
+  readonly stop: SharedArrayBuffer;
+}
+
+export interface KernelThreadMessage {
+  readonly completions: readonly Completion[];
+  readonly news: readonly DatapathNews[];
+}
+
+/** The eight octets of a one, whatever the order of octets. */
+const WAKE_UP = new Uint8Array(BigUint64Array.of(1n).buffer);
+
 /** The compiled worker stands beside the compiled version of this file: threads do not run from the sources. */
 export function startKernelThread(events: KernelThreadEvents): KernelThread {
+  const eventFd = eventfd(0, SOCK_NONBLOCK);
+  const workerData: KernelThreadSetup = { eventFd, stop: new SharedArrayBuffer(4) };
   const worker = new Worker(new URL("./kernel-worker.js", import.meta.url), {
     name: "kernel",
+    workerData,
     // It holds a queue of requests and an inventory, and makes much short-lived garbage: a small heap does.
     resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 },
   });
-  worker.on("message", (completions: readonly Completion[]) => events.completed(completions));
+  let hasEnded = false;
+  const wake = () => {
+    if (!hasEnded) writeSync(eventFd, WAKE_UP);
+  };
+  // Without this `process.exit` would wait until the thread's poll returns.
+  const interrupt = () => {
+    Atomics.store(new Int32Array(workerData.stop), 0, 1);
+    wake();
+  };
+  process.on("exit", interrupt);
+  worker.on("message", ({ completions, news }: KernelThreadMessage) => {
+    // What others have done comes behind what we were asked for before.
+    if (completions.length > 0) events.completed(completions);
+    if (news.length > 0) events.heard(news);
+  });
   worker.on("error", (error) => events.failed(error));
-  worker.on("exit", () => events.ended());
-  return { post: (jobs) => worker.postMessage(jobs) };
+  worker.on("exit", () => {
+    process.off("exit", interrupt);
+    hasEnded = true;
+    closeSync(eventFd);
+    events.ended();
+  });
+  return {
+    post(jobs) {
+      worker.postMessage(jobs);
+      wake();
+    },
+  };
 }

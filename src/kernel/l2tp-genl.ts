@@ -23,6 +23,7 @@ const L2TP_GENL_VERSION = 1;
 export const L2TP_COMMANDS = {
   L2TP_CMD_TUNNEL_CREATE: 1,
   L2TP_CMD_TUNNEL_DELETE: 2,
+  L2TP_CMD_TUNNEL_GET: 4,
   L2TP_CMD_SESSION_CREATE: 5,
   L2TP_CMD_SESSION_DELETE: 6,
   L2TP_CMD_SESSION_GET: 8,
@@ -111,15 +112,49 @@ export function encodeL2tpCall(family: number, { command, attributes }: L2tpCall
 const GENL_ID_CTRL = 16;
 const CTRL_CMD_GETFAMILY = 3;
 const CTRL_VERSION = 1;
-const CTRL_ATTRIBUTES = { familyId: [1, u16], familyName: [2, text] } as const;
+const CTRL_ATTRIBUTES = {
+  familyId: [1, u16],
+  familyName: [2, text],
+  /** L2TP has one. */
+  groups: [7, nested({ first: [1, nested({ id: [2, u32] } as const)] } as const)],
+} as const;
 
-/** The number of a generic netlink family, `undefined` where the kernel has none. Asking makes it load the module. */
+export interface L2tpFamily {
+  readonly id: number;
+  /** The multicast group that hears of tunnels and sessions made and deleted. */
+  readonly eventGroup: number | undefined;
+}
+
+/** A generic netlink family, `undefined` where the kernel has none. Asking makes it load the module. */
 export function resolveFamily(
   exchange: (requests: readonly NetlinkRequest[]) => readonly NetlinkAnswer[],
   familyName: string,
-): number | undefined {
+): L2tpFamily | undefined {
   const payload = genericPayload(CTRL_CMD_GETFAMILY, CTRL_VERSION, encodeAttributes(CTRL_ATTRIBUTES, { familyName }));
   const [answer] = exchange([{ type: GENL_ID_CTRL, flags: 0, payload }]);
   const message = answer?.messages[0];
-  return message === undefined ? undefined : decodeAttributes(CTRL_ATTRIBUTES, genericAttributes(message)).familyId;
+  const { familyId, groups } =
+    message === undefined ? {} : decodeAttributes(CTRL_ATTRIBUTES, genericAttributes(message));
+  return familyId === undefined ? undefined : { id: familyId, eventGroup: groups?.first?.id };
+}
+
+/** What the kernel announces of a deletion, before it has carried it out. */
+export type L2tpNews =
+  | { readonly type: "tunnel-deleted"; readonly connectionId: number; readonly peerConnectionId: number }
+  | { readonly type: "session-deleted"; readonly connectionId: number; readonly sessionId: number };
+
+/** `undefined` for all other announcements. */
+export function decodeL2tpNews(
+  family: L2tpFamily,
+  { type, octets: body }: { readonly type: number; readonly octets: Buffer },
+): L2tpNews | undefined {
+  if (type !== family.id) return undefined;
+  const command = body[0];
+  if (command !== L2TP_COMMANDS.L2TP_CMD_TUNNEL_DELETE && command !== L2TP_COMMANDS.L2TP_CMD_SESSION_DELETE)
+    return undefined;
+  const attributes = decodeAttributes(L2TP_ATTRIBUTES, genericAttributes(body));
+  const { connectionId = 0, peerConnectionId = 0, sessionId = 0 } = attributes;
+  return command === L2TP_COMMANDS.L2TP_CMD_TUNNEL_DELETE
+    ? { type: "tunnel-deleted", connectionId, peerConnectionId }
+    : { type: "session-deleted", connectionId, sessionId };
 }

@@ -5,39 +5,66 @@ import {
   decodeAttributes,
   encodeAttributes,
   type NetlinkRequest,
+  NLM_F_DUMP,
   nested,
   octets,
   text,
+  u8,
   u32,
 } from "./netlink-messages.ts";
 import type { NetlinkAnswer } from "./netlink-socket.ts";
 
 /** rtnetlink, as far as the device of a session needs it (rtnetlink(7)). */
 
-const RTM = { RTM_SETLINK: 19, RTM_GETLINK: 18, RTM_NEWADDR: 20 } as const;
+const RTM = { RTM_NEWLINK: 16, RTM_GETLINK: 18, RTM_SETLINK: 19, RTM_NEWADDR: 20, RTM_NEWROUTE: 24 } as const;
+/** Nobody's route is replaced, and none stands beside it. */
+const NLM_F_EXCL = 0x200;
+const NLM_F_CREATE = 0x400;
 const IFF_UP = 1;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const INTERFACE_HEADER_LENGTH = 16;
 const ADDRESS_HEADER_LENGTH = 8;
+const ROUTE_HEADER_LENGTH = 12;
+const RT_TABLE_MAIN = 254;
+const RTPROT_STATIC = 4;
+const RT_SCOPE_LINK = 253;
+const RTN_UNICAST = 1;
 
 const LINK_ATTRIBUTES = {
   name: [3, text],
   mtu: [4, u32],
   master: [10, u32],
-  information: [18, nested({ kind: [1, text] } as const)],
+  information: [
+    18,
+    nested({ kind: [1, text], portKind: [4, text], port: [5, nested({ isolated: [33, u8] } as const)] } as const),
+  ],
+  alias: [20, text],
   filter: [29, u32],
 } as const;
 
 const ADDRESS_ATTRIBUTES = { address: [1, octets], local: [2, octets] } as const;
+const ROUTE_ATTRIBUTES = { destination: [1, octets], index: [4, u32] } as const;
 
 /** Devices are named, not numbered: the kernel finds them by name just as well, which saves a look-up. */
 export type LinkCall =
   | { readonly command: "RTM_GETLINK"; readonly name: string }
+  /** Whatever its name is. */
+  | { readonly command: "RTM_GETLINK"; readonly name: ""; readonly index: number }
   | { readonly command: "RTM_SETLINK"; readonly name: string; readonly mtu: number }
   | { readonly command: "RTM_SETLINK"; readonly name: string; readonly master: number }
   | { readonly command: "RTM_SETLINK"; readonly name: string; readonly up: boolean }
+  | { readonly command: "RTM_SETLINK"; readonly name: string; readonly alias: string }
+  /** Gives the device of that number the name. */
+  | { readonly command: "RTM_SETLINK"; readonly name: string; readonly index: number }
+  /** The device is a port of a bridge. */
+  | { readonly command: "RTM_NEWLINK"; readonly name: string; readonly isolated: boolean }
   /** `address`: CIDR notation, IPv4 or IPv6. `index` is the device's number. */
-  | { readonly command: "RTM_NEWADDR"; readonly index: number; readonly address: string };
+  | { readonly command: "RTM_NEWADDR"; readonly index: number; readonly address: string }
+  /** `destination`: CIDR notation. The device has to be up. */
+  | { readonly command: "RTM_NEWROUTE"; readonly index: number; readonly destination: string };
+
+/** Those that name a device. */
+export type NamedCall = Extract<LinkCall, { readonly name: string }>;
 
 export interface Link {
   readonly index: number;
@@ -48,6 +75,10 @@ export interface Link {
   readonly master: number;
   /** "bridge", "veth", "l2tpeth"; empty where the driver has no name. */
   readonly kind: string;
+  /** Words that somebody has put on it. */
+  readonly alias: string;
+  /** As a port of a bridge. */
+  readonly isolated: boolean;
 }
 
 export interface LinkAnswer {
@@ -71,14 +102,28 @@ export function callLinks(
 }
 
 export function encodeLinkCall(call: LinkCall): NetlinkRequest {
-  const payload = call.command === "RTM_NEWADDR" ? encodeAddress(call) : encodeInterface(call);
-  return { type: RTM[call.command], flags: 0, payload };
+  const type = RTM[call.command];
+  switch (call.command) {
+    case "RTM_NEWADDR":
+      return { type, flags: 0, payload: encodeAddress(call) };
+    case "RTM_NEWROUTE":
+      return { type, flags: NLM_F_CREATE | NLM_F_EXCL, payload: encodeRoute(call) };
+    default:
+      return { type, flags: 0, payload: encodeInterface(call) };
+  }
+}
+
+/** Everything that the kernel has in the way of devices. */
+export function linkDump(): NetlinkRequest {
+  const filter = encodeAttributes(LINK_ATTRIBUTES, { filter: RTEXT_FILTER_SKIP_STATS });
+  return { type: RTM.RTM_GETLINK, flags: NLM_F_DUMP, payload: [Buffer.alloc(INTERFACE_HEADER_LENGTH), filter] };
 }
 
 /** struct ifinfomsg: family, type, index, flags, change mask; then the attributes. */
-function encodeInterface(call: Exclude<LinkCall, { command: "RTM_NEWADDR" }>): Uint8Array[] {
+function encodeInterface(call: NamedCall): Uint8Array[] {
   const header = Buffer.alloc(INTERFACE_HEADER_LENGTH);
-  let attributes: AttributeValues<typeof LINK_ATTRIBUTES> = { name: call.name };
+  let attributes: AttributeValues<typeof LINK_ATTRIBUTES> = call.name === "" ? {} : { name: call.name };
+  if ("index" in call) header.writeInt32LE(call.index, 4);
   if ("up" in call) {
     header.writeUInt32LE(call.up ? IFF_UP : 0, 8);
     header.writeUInt32LE(IFF_UP, 12);
@@ -86,7 +131,12 @@ function encodeInterface(call: Exclude<LinkCall, { command: "RTM_NEWADDR" }>): U
     attributes = { ...attributes, mtu: call.mtu };
   } else if ("master" in call) {
     attributes = { ...attributes, master: call.master };
-  } else {
+  } else if ("alias" in call) {
+    attributes = { ...attributes, alias: call.alias };
+  } else if ("isolated" in call) {
+    const port = { isolated: call.isolated ? 1 : 0 };
+    attributes = { ...attributes, information: { portKind: "bridge", port } };
+  } else if (call.command === "RTM_GETLINK") {
     attributes = { ...attributes, filter: RTEXT_FILTER_SKIP_STATS };
   }
   return [header, encodeAttributes(LINK_ATTRIBUTES, attributes)];
@@ -95,7 +145,7 @@ function encodeInterface(call: Exclude<LinkCall, { command: "RTM_NEWADDR" }>): U
 /** struct ifaddrmsg: family, prefix length, flags, scope, index; then the attributes. */
 function encodeAddress({ index, address }: Extract<LinkCall, { command: "RTM_NEWADDR" }>): Uint8Array[] {
   const [host = "", prefixLength = ""] = address.split("/");
-  const family = isIPv4(host) ? AF_INET : AF_INET6;
+  const family = familyOf(host);
   const header = Buffer.alloc(ADDRESS_HEADER_LENGTH);
   header.writeUInt8(family, 0);
   header.writeUInt8(prefixLength === "" ? (isIPv4(host) ? 32 : 128) : Number(prefixLength), 1);
@@ -104,7 +154,21 @@ function encodeAddress({ index, address }: Extract<LinkCall, { command: "RTM_NEW
   return [header, encodeAttributes(ADDRESS_ATTRIBUTES, { local: octetsOfHost, address: octetsOfHost })];
 }
 
-function decodeLink(message: Buffer): Link {
+/** struct rtmsg: family, lengths of destination and source, TOS, table, protocol, scope, type, flags; then the attributes. */
+function encodeRoute({ index, destination }: Extract<LinkCall, { command: "RTM_NEWROUTE" }>): Uint8Array[] {
+  const [host = "", prefixLength = ""] = destination.split("/");
+  const family = familyOf(host);
+  const header = Buffer.alloc(ROUTE_HEADER_LENGTH);
+  const scope = family === AF_INET ? RT_SCOPE_LINK : 0;
+  header.set([family, Number(prefixLength), 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST]);
+  return [header, encodeAttributes(ROUTE_ATTRIBUTES, { destination: inetPton(family, host), index })];
+}
+
+function familyOf(host: string): number {
+  return isIPv4(host) ? AF_INET : AF_INET6;
+}
+
+export function decodeLink(message: Buffer): Link {
   const attributes = decodeAttributes(LINK_ATTRIBUTES, message.subarray(INTERFACE_HEADER_LENGTH));
   return {
     index: message.readInt32LE(4),
@@ -113,5 +177,7 @@ function decodeLink(message: Buffer): Link {
     mtu: attributes.mtu ?? 0,
     master: attributes.master ?? 0,
     kind: attributes.information?.kind ?? "",
+    alias: attributes.alias ?? "",
+    isolated: attributes.information?.port?.isolated === 1,
   };
 }

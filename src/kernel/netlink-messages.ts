@@ -30,6 +30,7 @@ export const NETLINK_GENERIC = Protocol.GENERIC;
 export const NETLINK_CAP_ACK = Attributes.CAP_ACK;
 export const NETLINK_EXT_ACK = Attributes.EXT_ACK;
 const NLM_F_REQUEST = Flags.REQUEST;
+export const NLM_F_DUMP = 0x300;
 export const NLM_F_ACK = Flags.ACK;
 const NLA_F_NESTED = 0x8000;
 const NLMSGERR_ATTR_MSG = 1;
@@ -209,6 +210,8 @@ export function parseReplies(datagram: Buffer): NetlinkReply[] {
     if (type === MessageType.ERROR) {
       const errno = Math.abs(parseError(data, flags).errno);
       replies.push({ kind: "end", sequence, errno, extendedAck: extendedAck(data, flags) });
+    } else if (type === MessageType.DONE) {
+      replies.push({ kind: "end", sequence, errno: 0, extendedAck: "" });
     } else if (type !== MessageType.NOOP) {
       replies.push({ kind: "message", type, port, sequence, octets: Buffer.from(data) });
     }

@@ -1,5 +1,5 @@
 import type { SessionCounters, SessionRequest } from "./datapath.ts";
-import { Inventory, type MadeSession } from "./inventory.ts";
+import { type DeviceFollower, Inventory, type MadeSession } from "./inventory.ts";
 import {
   createSessions,
   createTunnel,
@@ -12,6 +12,8 @@ import {
   type Switching,
   switchDevices,
 } from "./kernel-operations.ts";
+import { isLeftover, ownerOf } from "./leftovers.ts";
+import type { Link } from "./links.ts";
 import { MAX_IN_FLIGHT } from "./netlink-socket.ts";
 import type { Completion, Job } from "./operations.ts";
 import { type Refusal, sessionRefusal, tunnelRefusal } from "./refusals.ts";
@@ -23,6 +25,8 @@ export interface OperationQueuePorts {
   now(): number;
   complete(completion: Completion): void;
   closeDescriptor(fd: number): void;
+  /** Hears of the devices that are ours. */
+  readonly devices?: DeviceFollower;
 }
 
 /** Sets the device of a session up or down. */
@@ -76,7 +80,12 @@ export class OperationQueue {
 
   constructor(ports: OperationQueuePorts) {
     this.#ports = ports;
-    this.#inventory = new Inventory(() => ports.now());
+    this.#inventory = new Inventory(() => ports.now(), ports.devices);
+  }
+
+  /** What this process has in the kernel. */
+  get inventory(): Inventory {
+    return this.#inventory;
   }
 
   push(jobs: readonly Job[]): void {
@@ -155,7 +164,7 @@ export class OperationQueue {
       ? tunnelRefusal(local, remote, { errno: "EEXIST", extendedAck: "" })
       : createTunnel(this.#ports.calls, local, remote, fd, encapsulation);
     this.#ports.closeDescriptor(fd);
-    if (refusal === undefined) this.#inventory.addTunnel(local);
+    if (refusal === undefined) this.#inventory.addTunnel(local, remote);
     this.#complete(job, refusal);
     return true;
   }
@@ -241,12 +250,20 @@ export class OperationQueue {
 
   #createSessions(jobs: readonly Job<"create-session">[]): Outcome[] {
     const sessions = jobs.map(({ operation }) => operation.session);
-    const withdrawn = ({ interfaceName }: SessionRequest) => this.#inventory.markLeaving(interfaceName);
-    const outcomes = createSessions(this.#ports.calls, sessions, withdrawn);
+    const outcomes = createSessions(this.#ports.calls, sessions, {
+      withdrawn: ({ interfaceName }) => this.#inventory.markLeaving(interfaceName),
+      inTheWay: ({ interfaceName }, device) => this.#meet(interfaceName, device),
+    });
     for (const [i, session] of sessions.entries()) {
       if (outcomes[i] === undefined) this.#inventory.addSession(session);
     }
     return outcomes;
+  }
+
+  /** What an earlier process left behind is on its way out. */
+  #meet(interfaceName: string, device: Link): void {
+    const owner = ownerOf(device);
+    if (owner !== undefined && isLeftover(owner)) this.#inventory.markLeftover(interfaceName);
   }
 
   #mayPass({ errno, command }: Refusal, session: SessionRequest): boolean {
@@ -271,7 +288,11 @@ export class OperationQueue {
       this.#ports.calls,
       jobs.map(({ operation }) => this.#switching(operation)),
     );
-    for (const [i, job] of jobs.entries()) this.#complete(job, outcomes[i]);
+    for (const [i, job] of jobs.entries()) {
+      const { type, localSessionId } = job.operation;
+      if (outcomes[i] === undefined) this.#inventory.markSwitched(localSessionId, type === "raise-session");
+      this.#complete(job, outcomes[i]);
+    }
   }
 
   /** Called in the order of the jobs: a raise puts back what a lowering before it has cost. */
@@ -280,8 +301,8 @@ export class OperationQueue {
     const up = type === "raise-session";
     const isRestored = up && this.#inventory.takeLowered(localSessionId);
     if (!up && session !== undefined) this.#inventory.markLowered(localSessionId);
-    const addresses = isRestored && session !== undefined ? session.addresses : [];
-    return { localSessionId, interfaceName: session?.interfaceName, up, addresses };
+    const { interfaceName, addresses = [], routes = [] } = session ?? {};
+    return { localSessionId, interfaceName, up, addresses: isRestored ? addresses : [], routes: up ? routes : [] };
   }
 
   // What waits for something to be gone

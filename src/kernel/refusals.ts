@@ -84,12 +84,17 @@ export function linkRefusal(interfaceName: string, call: LinkCall, answer: Answe
 
 function linkReason(interfaceName: string, call: LinkCall, errno: string, bridge: string): string | undefined {
   if (errno === "ENODEV") return `there is no interface ${interfaceName} (any more)`;
+  if (errno === "EEXIST" && call.command === "RTM_NEWROUTE")
+    return `there is another route to it (see: ip route show exact ${call.destination})`;
   if (errno === "EOPNOTSUPP" && "master" in call) return `${bridge} is not a bridge`;
   return undefined;
 }
 
 function linkTrial(interfaceName: string, call: LinkCall, bridge: string): string {
   if (call.command === "RTM_NEWADDR") return `give interface ${interfaceName} the address ${call.address}`;
+  if (call.command === "RTM_NEWROUTE") return `route ${call.destination} through interface ${interfaceName}`;
+  if ("isolated" in call) return `isolate interface ${interfaceName} in its bridge`;
+  if ("alias" in call) return `mark interface ${interfaceName} as ours`;
   if ("mtu" in call) return `set the MTU of interface ${interfaceName} to ${call.mtu}`;
   if ("master" in call) return `attach interface ${interfaceName} to bridge ${bridge}`;
   if ("up" in call) return `set interface ${interfaceName} ${call.up ? "up" : "down"}`;

@@ -1,6 +1,13 @@
 import { close as closeInThreadPool, closeSync } from "node:fs";
 import { ControlInbox, type ControlReceiver, newBacklog } from "./control-inbox.ts";
-import type { Datapath, DatapathEvents, SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
+import type {
+  Datapath,
+  DatapathEvents,
+  DatapathNews,
+  SessionCounters,
+  SessionRequest,
+  TunnelRequest,
+} from "./datapath.ts";
 import { ForwardingThread, type WorkerEvent } from "./forwarding-thread.ts";
 import { KernelError } from "./kernel-error.ts";
 import { sessionFlaw } from "./session-check.ts";
@@ -25,8 +32,11 @@ interface Device {
   readonly interfaceName: string;
   readonly fd: number;
   readonly addresses: readonly string[];
+  readonly routes: readonly string[];
   /** It was set down after it had been up: the kernel has dropped addresses. */
   isLowered: boolean;
+  /** Which was told. */
+  isLost: boolean;
 }
 
 /**
@@ -93,7 +103,7 @@ export class UserspaceDatapath implements Datapath {
 
   createSession(session: SessionRequest): Promise<void> {
     return this.#inOrder(async () => {
-      const { localControlConnectionId, localSessionId, interfaceName, addresses } = session;
+      const { localControlConnectionId, localSessionId, interfaceName, addresses, routes } = session;
       const flaw = sessionFlaw(session);
       if (flaw !== undefined)
         throw refusal("EINVAL", "create-session", `cannot make session ${localSessionId}: ${flaw}`);
@@ -105,7 +115,8 @@ export class UserspaceDatapath implements Datapath {
       }
       await this.#retiring.get(interfaceName);
       const { tapFd = -1 } = await this.#ask({ type: "open-device", interfaceName });
-      const device: Device = { localControlConnectionId, interfaceName, fd: tapFd, addresses, isLowered: false };
+      const settings = { interfaceName, addresses, routes };
+      const device: Device = { localControlConnectionId, ...settings, fd: tapFd, isLowered: false, isLost: false };
       this.#devices.set(localSessionId, device);
       try {
         await this.#ask({ type: "create-session", session, tapFd });
@@ -121,7 +132,7 @@ export class UserspaceDatapath implements Datapath {
       const device = this.#devices.get(localSessionId);
       if (device === undefined) throw refusal("ENODEV", "raise-session", `there is no session ${localSessionId}`);
       const addresses = device.isLowered ? device.addresses : [];
-      await this.#ask({ type: "raise-session", localSessionId, addresses });
+      await this.#ask({ type: "raise-session", localSessionId, addresses, routes: device.routes });
       device.isLowered = false;
     });
   }
@@ -247,10 +258,25 @@ export class UserspaceDatapath implements Datapath {
       if (socket !== undefined) this.#inbox.push(socket, event.octets);
       return;
     }
-    const device = this.#devices.get(event.localSessionId);
-    if (device === undefined || this.#closing !== undefined) return;
-    this.#events.sessionLost(event.localSessionId, `interface ${device.interfaceName} was removed by someone`);
+    if (this.#closing !== undefined) return;
+    if (event.type === "news") this.#hearNews(event.news);
+    else this.#loseSession(event.localSessionId, "was removed by someone");
   };
+
+  #hearNews(news: DatapathNews): void {
+    if (news.type === "port") this.#events.portChanged(news.interfaceName, news.condition);
+    else if (news.type === "notice") this.#events.noticed(news.notice);
+    else if (news.type === "session-lost") this.#loseSession(news.localSessionId, news.reason);
+  }
+
+  /** Told once: that a device was removed is heard by the forwarder and by the keeper. */
+  #loseSession(localSessionId: number, reason: string): void {
+    const device = this.#devices.get(localSessionId);
+    if (device === undefined || device.isLost) return;
+    device.isLost = true;
+    const words = reason.startsWith("interface ") ? reason : `interface ${device.interfaceName} ${reason}`;
+    this.#events.sessionLost(localSessionId, words);
+  }
 
   /** Nothing reads the descriptors any more: the devices go, so that nobody takes them for working ones. */
   readonly #fail = (error: KernelError): void => {

@@ -1,5 +1,5 @@
 import type { Backlog } from "./control-inbox.ts";
-import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import type { DatapathNews, SessionCounters, SessionRequest } from "./datapath.ts";
 import type { Refusal } from "./refusals.ts";
 
 /** What the main thread asks of the forwarding thread, and what that tells it. Descriptors stay the main thread's. */
@@ -14,7 +14,12 @@ export type WorkerCommand =
   /** Answered with the descriptor: making a device can wait for others' work on the machine's devices. */
   | { readonly type: "open-device"; readonly interfaceName: string }
   | { readonly type: "create-session"; readonly session: SessionRequest; readonly tapFd: number }
-  | { readonly type: "raise-session"; readonly localSessionId: number; readonly addresses: readonly string[] }
+  | {
+      readonly type: "raise-session";
+      readonly localSessionId: number;
+      readonly addresses: readonly string[];
+      readonly routes: readonly string[];
+    }
   | { readonly type: "lower-session"; readonly localSessionId: number }
   | { readonly type: "delete-session"; readonly localSessionId: number }
   | { readonly type: "counters"; readonly localControlConnectionId: number | undefined }
@@ -39,7 +44,8 @@ export interface WorkerAnswer {
 export type WorkerMessage =
   | WorkerAnswer
   | { readonly type: "control-datagram"; readonly localControlConnectionId: number; readonly octets: Uint8Array }
-  | { readonly type: "device-lost"; readonly localSessionId: number };
+  | { readonly type: "device-lost"; readonly localSessionId: number }
+  | { readonly type: "news"; readonly news: DatapathNews };
 
 export interface WorkerSetup {
   readonly eventFd: number;

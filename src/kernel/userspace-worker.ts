@@ -1,11 +1,15 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { Backlog } from "./control-inbox.ts";
-import { dataHeaderLength } from "./data-header.ts";
 import { SOL_UDP, UDP_GRO } from "./datagram-batch.ts";
-import type { SessionRequest } from "./datapath.ts";
+import type { DatapathNews, SessionRequest } from "./datapath.ts";
+import { DeviceKeeper } from "./device-keeper.ts";
+import { DEVICE_GROUPS, decodeDeviceNews, ROUTE_GROUPS } from "./device-news.ts";
+import { EventSocket } from "./event-socket.ts";
 import { Forwarder } from "./forwarder.ts";
+import { overheadOf } from "./inner-mtu.ts";
 import { KernelError } from "./kernel-error.ts";
 import { read, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_SOCKET } from "./libc.ts";
+import { callLinks } from "./links.ts";
 import { NETLINK_ROUTE, type NetlinkRequest } from "./netlink-messages.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "./netlink-socket.ts";
 import { configureDevice, lowerDevice, raiseDevice } from "./session-device.ts";
@@ -13,10 +17,6 @@ import { isIpv6Socket, pathMtu, setIfPossible } from "./sockets.ts";
 import { openTap } from "./tap.ts";
 import type { WorkerAnswer, WorkerCommand, WorkerMessage, WorkerRequest, WorkerSetup } from "./userspace-messages.ts";
 
-const IPV4_OCTETS = 20;
-const IPV6_OCTETS = 40;
-/** UDP outside, the Ethernet header of the frame inside. */
-const HEADER_OCTETS = 8 + 14;
 /** A burst of 64 kB pieces while this thread does something else. */
 const SOCKET_BUFFER_OCTETS = 4 * 1024 * 1024;
 /** Only the event descriptor ends a wait; should a wake-up ever be missed, this bounds the harm. */
@@ -39,6 +39,18 @@ class UserspaceWorker {
   readonly #links = new NetlinkSocket(NETLINK_ROUTE);
   readonly #exchange = (requests: readonly NetlinkRequest[]): readonly NetlinkAnswer[] =>
     this.#links.exchange(requests);
+  readonly #events = new EventSocket(NETLINK_ROUTE, DEVICE_GROUPS);
+  readonly #keeper = new DeviceKeeper({
+    links: (calls) => callLinks(this.#exchange, calls),
+    now: () => performance.now(),
+    lost: (localSessionId, reason) => this.#tell({ type: "session-lost", localSessionId, reason }),
+    port: (interfaceName, condition) => this.#tell({ type: "port", interfaceName, condition }),
+    notice: (notice) => this.#tell({ type: "notice", notice }),
+    listenToRoutes: () => this.#listenToRoutes(),
+  });
+  /** When the keeper wants to look at devices again. */
+  #keepAt = 0;
+  #hearsRoutes = false;
   #closed = false;
 
   constructor(port: MessagePort, setup: WorkerSetup) {
@@ -51,12 +63,19 @@ class UserspaceWorker {
       deviceLost: (localSessionId) => this.#post({ type: "device-lost", localSessionId }, []),
     });
     this.#forwarder.watch({ fd: setup.eventFd, pump: () => this.#serve() });
+    this.#forwarder.watch({ fd: this.#events.fd, pump: () => this.#hear() });
   }
 
   run(): void {
     try {
-      while (!this.#closed && Atomics.load(this.#stop, 0) === 0) this.#forwarder.turn(LONGEST_WAIT_MS);
+      while (!this.#closed && Atomics.load(this.#stop, 0) === 0) {
+        const now = performance.now();
+        if (now >= this.#keepAt) this.#keepAt = now + this.#keeper.step();
+        const patience = Math.ceil(Math.max(0, this.#keepAt - performance.now()));
+        this.#forwarder.turn(Math.min(LONGEST_WAIT_MS, patience));
+      }
     } finally {
+      this.#events.close();
       this.#links.close();
       this.#forwarder.close();
     }
@@ -64,6 +83,25 @@ class UserspaceWorker {
 
   #post(message: WorkerMessage, transfer: readonly ArrayBuffer[]): void {
     this.#port.postMessage(message, transfer);
+  }
+
+  #tell(news: DatapathNews): void {
+    this.#post({ type: "news", news }, []);
+  }
+
+  #listenToRoutes(): void {
+    if (this.#hearsRoutes) return;
+    this.#hearsRoutes = true;
+    for (const group of ROUTE_GROUPS) this.#events.join(group);
+  }
+
+  #hear(): void {
+    const { lost } = this.#events.read((message) => {
+      const news = decodeDeviceNews(message);
+      if (news !== undefined) this.#keeper.take(news);
+    });
+    if (lost) this.#keeper.reconcile();
+    this.#keepAt = 0;
   }
 
   #serve(): void {
@@ -94,6 +132,7 @@ class UserspaceWorker {
         this.#createTunnel(command.localControlConnectionId, command.fd, command.backlog);
         return NOTHING;
       case "delete-tunnel":
+        for (const id of this.#forwarder.sessionsOf(command.localControlConnectionId)) this.#keeper.removed(id);
         this.#forwarder.removeTunnel(command.localControlConnectionId);
         return NOTHING;
       case "open-device":
@@ -102,13 +141,14 @@ class UserspaceWorker {
         this.#createSession(command.session, command.tapFd);
         return NOTHING;
       case "raise-session":
-        this.#raiseSession(command.localSessionId, command.addresses);
+        this.#raiseSession(command.localSessionId, command.addresses, command.routes);
         return NOTHING;
       case "lower-session":
         this.#lowerSession(command.localSessionId);
         return NOTHING;
       case "delete-session":
         this.#forwarder.removeSession(command.localSessionId);
+        this.#keeper.removed(command.localSessionId);
         return NOTHING;
       case "counters":
         return {
@@ -133,8 +173,8 @@ class UserspaceWorker {
     const socket = this.#forwarder.socketOf(localControlConnectionId);
     if (socket === undefined) refuse("ENODEV", "create-session", `there is no tunnel ${localControlConnectionId}`);
     const sendLayout = { cookie: session.remoteCookie, l2Sublayer: session.l2Sublayer };
-    const headers = (isIpv6Socket(socket) ? IPV6_OCTETS : IPV4_OCTETS) + HEADER_OCTETS + dataHeaderLength(sendLayout);
-    const mtu = session.mtu === "auto" ? pathMtu(socket) - headers : session.mtu;
+    const layers = { encapsulation: "udp", family: isIpv6Socket(socket) ? 6 : 4 } as const;
+    const mtu = session.mtu === "auto" ? pathMtu(socket) - overheadOf(sendLayout, layers) : session.mtu;
     configureDevice(this.#exchange, { ...session, mtu });
     this.#forwarder.addSession({
       localControlConnectionId,
@@ -152,13 +192,15 @@ class UserspaceWorker {
       interfaceName,
       tapFd,
     });
+    this.#keeper.added(session);
   }
 
-  #raiseSession(localSessionId: number, addresses: readonly string[]): void {
+  #raiseSession(localSessionId: number, addresses: readonly string[], routes: readonly string[]): void {
     const session = this.#forwarder.session(localSessionId);
     if (session === undefined) refuse("ENODEV", "raise-session", `there is no session ${localSessionId}`);
-    raiseDevice(this.#exchange, session.interfaceName, addresses);
+    raiseDevice(this.#exchange, session.interfaceName, addresses, routes);
     this.#forwarder.raise(localSessionId);
+    this.#keeper.switched(localSessionId, true);
   }
 
   #lowerSession(localSessionId: number): void {
@@ -169,6 +211,7 @@ class UserspaceWorker {
     } finally {
       // Whatever became of the device: frames flow no more.
       this.#forwarder.lower(localSessionId);
+      this.#keeper.switched(localSessionId, false);
     }
   }
 }

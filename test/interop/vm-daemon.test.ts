@@ -23,7 +23,8 @@ const BOOTS: readonly (readonly [title: string, names: readonly string[], checks
     ["encapsulations"],
     95,
   ],
-  ["missing modules, conf/site.toml and 500 sessions", ["modules", "many"], 36],
+  ["missing modules, conf/site.toml and 500 sessions", ["modules", "many"], 39],
+  ["what others do to tunnels, sessions and devices", ["faults"], 35],
 ];
 
 describe.skipIf(unavailable !== undefined)(

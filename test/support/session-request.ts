@@ -10,5 +10,7 @@ export const PLAIN_SESSION = {
   resyncAfter: 5,
   mtu: "auto",
   bridge: undefined,
+  isolated: false,
   addresses: [],
+  routes: [],
 } as const;

@@ -20,7 +20,9 @@ export function session(name: string, more: Partial<SessionConfiguration> = {}):
     resyncAfter: 5,
     mtu: "auto",
     bridge: undefined,
+    isolated: false,
     addresses: [],
+    routes: [],
     ...more,
   };
 }
@@ -36,6 +38,10 @@ export function tunnel(name: string, more: Partial<TunnelConfiguration> = {}): T
     local: "auto",
     localPort: 1701,
     encapsulation: "udp",
+    df: undefined,
+    tos: 0,
+    ttl: undefined,
+    udpChecksum: true,
     authentication: { secrets: [], digest: "none", hidden: false, chapPassword: undefined },
     helloIntervalMs: 60_000,
     retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },

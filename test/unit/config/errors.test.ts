@@ -15,6 +15,8 @@ const LOCAL =
 const PEER_ALLOWED =
   'allowed: an IPv4 or IPv6 address (link-local: with this end\'s interface, "fe80::2%eth0") or a DNS name';
 const CIDR = 'allowed: a list, each element an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")';
+const NETWORK = 'allowed: a list, each element a network with prefix length ("10.2.0.0/16", "2001:db8:2::/48")';
+const TOS = "allowed: an integer from 0 to 252 whose ECN bits (the lowest two) are 0: a multiple of 4";
 const NAME = "allowed: 1 to 64 letters, digits, hyphens, underscores and dots, not beginning with a hyphen or dot";
 const LATER = "known key, not supported in this version";
 
@@ -70,6 +72,11 @@ describe("one wrong value", () => {
     ["peer_port = 1.5", "peer_port: found 1.5, allowed: an integer from 1 to 65535"],
     ["local_port = -1", "local_port: found -1, allowed: an integer from 0 to 65535"],
     ['encapsulation = "upd"', 'encapsulation: found "upd", allowed: "udp" or "ip", did you mean "udp"?'],
+    ["tos = 1", `tos: found 1, ${TOS}`],
+    ["tos = 187", `tos: found 187, ${TOS}`],
+    ["tos = 256", `tos: found 256, ${TOS}`],
+    ["ttl = 0", "ttl: found 0, allowed: an integer from 1 to 255"],
+    ["df = 1", "df: found 1, allowed: true or false"],
     [
       "hello_interval = 60",
       `hello_interval: found 60, ${DURATION} "100ms" to "24h", or "0s" for off, did you mean "60s"?`,
@@ -145,6 +152,11 @@ describe("one wrong value", () => {
     ['addresses = ["2001:db8::1/129"]', `addresses: found "2001:db8::1/129", ${CIDR}`],
     ['addresses = ["fe80::1%eth0/64"]', `addresses: found "fe80::1%eth0/64", ${CIDR}`],
     ['addresses = ["10.0.0.1/30", "10.0.0.1/30"]', "addresses: the same address twice"],
+    ['routes = ["10.2.0.1/16"]', `routes: found "10.2.0.1/16", ${NETWORK}`],
+    ['routes = ["2001:db8:2::1/48"]', `routes: found "2001:db8:2::1/48", ${NETWORK}`],
+    ['routes = ["10.2.0.0"]', `routes: found "10.2.0.0", ${NETWORK}`],
+    ['routes = ["10.2.0.0/16", "10.2.0.0/16"]', "routes: the same network twice"],
+    ["isolated = true", "isolated: only a port of a bridge can be isolated: bridge is missing"],
     ["end_id_format = 'u16'", 'end_id_format: found "u16", allowed: "text", "u32" or "hex"'],
     ["remote_end_id = 42", 'remote_end_id: found 42, allowed: a string ("42"), or set end_id_format = "u32"'],
     [

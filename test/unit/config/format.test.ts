@@ -5,6 +5,7 @@ import {
   isCidr,
   isDnsName,
   isInterfaceName,
+  isNetwork,
   parseDuration,
   parseListen,
   parseRouterId,
@@ -145,4 +146,26 @@ describe("did you mean", () => {
       }),
     );
   });
+});
+
+test.each([
+  ["10.2.0.0/16", true],
+  ["10.2.1.0/16", false],
+  ["10.2.0.1/32", true],
+  ["0.0.0.0/0", true],
+  ["128.0.0.0/1", true],
+  ["192.0.0.0/1", false],
+  ["2001:db8:2::/48", true],
+  ["2001:db8:2::/47", true],
+  ["2001:db8:3::/47", false],
+  ["2001:DB8:0:2::/64", true],
+  ["::/0", true],
+  ["::1/128", true],
+  ["::1/127", false],
+  ["::ffff:192.0.2.0/120", true],
+  ["::ffff:192.0.2.1/120", false],
+  ["10.2.0.0/33", false],
+  ["10.2.0.0", false],
+])("a network has no bits behind its prefix: %s is %s", (value, expected) => {
+  expect(isNetwork(value)).toBe(expected);
 });

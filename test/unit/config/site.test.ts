@@ -46,6 +46,10 @@ describe("defaults", () => {
           local: "auto",
           localPort: 1701,
           encapsulation: "udp",
+          df: undefined,
+          tos: 0,
+          ttl: undefined,
+          udpChecksum: true,
           authentication: { secrets: [], digest: "none", hidden: false, chapPassword: undefined },
           helloIntervalMs: 60_000,
           retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },
@@ -62,7 +66,9 @@ describe("defaults", () => {
               l2Sublayer: "none",
               mtu: "auto",
               bridge: undefined,
+              isolated: false,
               addresses: [],
+              routes: [],
             },
           ],
         },
@@ -74,6 +80,25 @@ describe("defaults", () => {
   test("without peer the role is responder", () => {
     expect(read('[tunnel.a]\npeer_hostname = "b"').tunnels[0]).toMatchObject({ role: "responder", peer: undefined });
   });
+});
+
+test("outer header options of a tunnel, isolation and routes of a session", () => {
+  const site = read(`[tunnel.t]
+peer = "192.0.2.2"
+df = true
+tos = 184
+ttl = 64
+udp_checksum = false
+[tunnel.t.session.spoke]
+bridge = "br0"
+isolated = true
+[tunnel.t.session.routed]
+routes = ["10.2.0.0/16", "2001:db8:2::/48", "0.0.0.0/0", "::/0"]`);
+  expect(site.tunnels[0]).toMatchObject({ df: true, tos: 184, ttl: 64, udpChecksum: false });
+  expect(site.tunnels[0]?.sessions).toMatchObject([
+    { isolated: true, routes: [] },
+    { isolated: false, routes: ["10.2.0.0/16", "2001:db8:2::/48", "0.0.0.0/0", "::/0"] },
+  ]);
 });
 
 test("every key of [lcce]", () => {
@@ -320,7 +345,9 @@ test("conf/site.toml is good, gives no warning and says what its comments say", 
       resyncAfter: 5,
       mtu: "auto",
       bridge: undefined,
+      isolated: false,
       addresses: ["10.0.0.1/30"],
+      routes: [],
     },
   ]);
 });
@@ -345,5 +372,6 @@ test("every line that conf/site.toml comments out is good too, and a default whe
   expect(tunnel?.authentication).toMatchObject({ digest: "md5", hidden: false, chapPassword: octets("another") });
   expect(tunnel?.authentication.secrets).toHaveLength(2);
   const optional = { peerHostname: undefined, peerRouterId: undefined, authentication: shown?.authentication };
-  expect({ ...tunnel, ...optional, sessions: [] }).toEqual({ ...shown, sessions: [] });
+  expect(tunnel).toMatchObject({ df: true, ttl: 64 });
+  expect({ ...tunnel, ...optional, df: undefined, ttl: undefined, sessions: [] }).toEqual({ ...shown, sessions: [] });
 });

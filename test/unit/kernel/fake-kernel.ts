@@ -1,7 +1,7 @@
 import type { SessionRequest } from "../../../src/kernel/datapath.ts";
 import type { KernelCalls } from "../../../src/kernel/kernel-operations.ts";
 import type { L2tpAnswer, L2tpAttributes, L2tpCall } from "../../../src/kernel/l2tp-genl.ts";
-import type { Link, LinkAnswer, LinkCall } from "../../../src/kernel/links.ts";
+import type { Link, LinkAnswer, LinkCall, NamedCall } from "../../../src/kernel/links.ts";
 import { PLAIN_SESSION } from "../../support/session-request.ts";
 
 export function session(localSessionId: number, more: Partial<SessionRequest> = {}): SessionRequest {
@@ -21,6 +21,11 @@ function apply(device: Device, change: object): void {
   if ("up" in change && change.up === false) device.addresses = device.addresses.filter((each) => !each.includes(":"));
 }
 
+/** Questions are not, nor what every device gets. */
+function isNoted(call: LinkCall): boolean {
+  return call.command !== "RTM_GETLINK" && !("alias" in call);
+}
+
 type Device = { -readonly [K in keyof Link]: Link[K] } & { addresses: string[] };
 
 /** The kernel as far as tunnels, sessions and devices go, with the error numbers that Linux 6.1 gives. */
@@ -32,6 +37,8 @@ export class FakeKernel implements KernelCalls {
   readonly tunnels = new Set<number>();
   readonly sessions = new Map<number, L2tpAttributes>();
   readonly devices = new Map<string, Device>();
+  /** Destination to the number of the device. */
+  readonly routes = new Map<string, number>();
   /** Devices of deleted tunnels stay, with their sessions, until `finishLeaving`. */
   slow = false;
   readonly leaving = new Set<number>();
@@ -47,7 +54,17 @@ export class FakeKernel implements KernelCalls {
 
   addDevice(name: string, kind = ""): void {
     const index = this.devices.size + 1;
-    this.devices.set(name, { index, name, up: false, mtu: 1446, master: 0, kind, addresses: [] });
+    this.devices.set(name, {
+      index,
+      name,
+      up: false,
+      mtu: 1446,
+      master: 0,
+      kind,
+      alias: "",
+      isolated: false,
+      addresses: [],
+    });
   }
 
   finishLeaving(): void {
@@ -69,17 +86,45 @@ export class FakeKernel implements KernelCalls {
 
   links(calls: readonly LinkCall[]): readonly LinkAnswer[] {
     if (calls.length > 0) this.batches.push(calls.length);
-    return calls.map((call) => {
-      const broken = this.broken.get(call.command);
-      if (broken !== undefined) return { errno: broken, extendedAck: "out of order", link: undefined };
-      if (call.command === "RTM_NEWADDR") return this.#addAddress(call.index, call.address);
-      const device = this.devices.get(call.name);
-      const { command, name, ...change } = call;
-      if (command === "RTM_SETLINK") this.log.push(`SETLINK ${name} ${Object.entries(change).flat().join(" ")}`);
-      if (device === undefined) return { errno: "ENODEV", extendedAck: "", link: undefined };
-      apply(device, change);
-      return { errno: "", extendedAck: "", link: command === "RTM_GETLINK" ? device : undefined };
-    });
+    return calls.map((call) => this.#link(call));
+  }
+
+  #link(call: LinkCall): LinkAnswer {
+    const broken = this.broken.get(call.command);
+    if (broken !== undefined) return { errno: broken, extendedAck: "out of order", link: undefined };
+    if (call.command === "RTM_NEWADDR") return this.#addAddress(call.index, call.address);
+    if (call.command === "RTM_NEWROUTE") return this.#addRoute(call.index, call.destination);
+    const device = this.#device(call);
+    const { command, name, ...change } = call;
+    if (isNoted(call)) this.log.push(`${command.slice(4)} ${name} ${Object.entries(change).flat().join(" ")}`);
+    if (device === undefined) return { errno: "ENODEV", extendedAck: "", link: undefined };
+    if (command === "RTM_SETLINK" && "index" in call) return this.#rename(device, name);
+    if (command === "RTM_GETLINK") return { errno: "", extendedAck: "", link: { ...device } };
+    apply(device, change);
+    return { errno: "", extendedAck: "", link: undefined };
+  }
+
+  #device(call: NamedCall): Device | undefined {
+    const index = "index" in call ? call.index : undefined;
+    if (index === undefined) return this.devices.get(call.name);
+    return [...this.devices.values()].find((each) => each.index === index);
+  }
+
+  #rename(device: Device, name: string): LinkAnswer {
+    if (this.devices.has(name)) return { errno: "EEXIST", extendedAck: "", link: undefined };
+    if (device.up) return { errno: "EBUSY", extendedAck: "", link: undefined };
+    this.devices.delete(device.name);
+    device.name = name;
+    this.devices.set(name, device);
+    return { errno: "", extendedAck: "", link: undefined };
+  }
+
+  #addRoute(index: number, destination: string): LinkAnswer {
+    const device = [...this.devices.values()].find((each) => each.index === index);
+    this.log.push(`NEWROUTE ${device?.name} ${destination}`);
+    const errno = this.routes.has(destination) ? "EEXIST" : device?.up ? "" : "ENETDOWN";
+    if (errno === "") this.routes.set(destination, index);
+    return { errno, extendedAck: "", link: undefined };
   }
 
   #addAddress(index: number, address: string): LinkAnswer {
@@ -107,6 +152,8 @@ export class FakeKernel implements KernelCalls {
         if (this.lingering) this.leaving.add(sessionId);
         else this.#removeSession(sessionId);
         return "";
+      case "TUNNEL_GET":
+        return this.tunnels.has(connectionId) ? "" : "ENODEV";
       default:
         return this.sessions.has(sessionId) ? "" : "ENODEV";
     }

@@ -26,6 +26,8 @@ beforeEach(() => {
   const heard = {
     sessionLost: (id: number) => lost.push(`session ${id}`),
     tunnelLost: (id: number, reason: string) => lost.push(`tunnel ${id}: ${reason}`),
+    portChanged: (name: string, condition: string) => lost.push(`${name} is ${condition}`),
+    noticed: ({ message }: { message: string }) => lost.push(message),
   };
   datapath = new KernelDatapath(heard, (hear) => {
     events = hear;

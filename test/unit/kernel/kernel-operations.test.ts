@@ -91,7 +91,7 @@ test("F41 without cookies and sublayer the sublayer's type is sent all the same"
 });
 
 test("MTU, bridge and addresses are set on the device while it is down; then it can be raised", () => {
-  const settings = { mtu: 1400, bridge: "br0", addresses: ["10.0.0.1/30", "2001:db8::1/64"] };
+  const settings = { mtu: 1400, bridge: "br0", addresses: ["10.0.0.1/30", "2001:db8::1/64"], routes: ["10.2.0.0/16"] };
   expect(createSessions(kernel, [session(1, settings)])).toEqual([undefined]);
   expect(kernel.log).toEqual([
     "SESSION_CREATE 1",
@@ -101,16 +101,16 @@ test("MTU, bridge and addresses are set on the device while it is down; then it 
     "NEWADDR l2-1 2001:db8::1/64",
   ]);
   expect(kernel.devices.get("l2-1")?.up).toBe(false);
-  const raising = { localSessionId: 1, interfaceName: "l2-1", up: true, addresses: [] };
+  const raising = { localSessionId: 1, interfaceName: "l2-1", up: true, addresses: [], routes: [] };
   expect(switchDevices(kernel, [raising])).toEqual([undefined]);
   expect(kernel.devices.get("l2-1")?.up).toBe(true);
 });
 
-test("a session without settings is one call, many sessions are one batch", () => {
+test("a session without settings is one call and its mark, many sessions are one batch of each", () => {
   createSessions(kernel, [session(1), session(2), session(3)]);
-  expect(kernel.batches).toEqual([3]);
+  expect(kernel.batches).toEqual([3, 3]);
   createSessions(kernel, [session(4, { mtu: 1400 }), session(5, { mtu: 1300 })]);
-  expect(kernel.batches).toEqual([3, 2, 2]);
+  expect(kernel.batches).toEqual([3, 3, 2, 4]);
 });
 
 test("a session whose settings fail is taken away again, its neighbours stay", () => {
@@ -124,7 +124,9 @@ test("what cannot be taken away again is said", () => {
   kernel.broken.set("RTM_SETLINK", "EINVAL");
   kernel.broken.set("L2TP_CMD_SESSION_DELETE", "EPERM");
   const withdrawn: number[] = [];
-  const [outcome] = createSessions(kernel, [session(1, { mtu: 5 })], (each) => withdrawn.push(each.localSessionId));
+  const [outcome] = createSessions(kernel, [session(1, { mtu: 5 })], {
+    withdrawn: (each) => withdrawn.push(each.localSessionId),
+  });
   expect(outcome?.errno).toBe("EINVAL");
   expect(outcome?.message).toContain("cannot delete session 1");
   expect(withdrawn).toEqual([1]);
@@ -140,7 +142,7 @@ test("the kernel's own words are passed on", () => {
   kernel.broken.set("RTM_SETLINK", "EINVAL");
   const [outcome] = createSessions(kernel, [session(1, { mtu: 5 })]);
   expect(outcome).toEqual({
-    message: "cannot set the MTU of interface l2-1 to 5: the kernel refused it (EINVAL; the kernel says: out of order)",
+    message: "cannot mark interface l2-1 as ours: the kernel refused it (EINVAL; the kernel says: out of order)",
     errno: "EINVAL",
     command: "RTM_SETLINK",
     extendedAck: "out of order",
@@ -209,12 +211,12 @@ test("deleting what is not there is no error, other refusals are", () => {
 
 test("raising a session that was not made fails without a call, its neighbours are raised", () => {
   createSessions(kernel, [session(1), session(3)]);
-  const raising = { up: true, addresses: [] };
+  const raising = { up: true, addresses: [], routes: [] };
   const outcomes = switchDevices(kernel, [
     { localSessionId: 1, interfaceName: "l2-1", ...raising },
     { localSessionId: 2, interfaceName: undefined, ...raising },
     { localSessionId: 3, interfaceName: "l2-3", ...raising },
-    { localSessionId: 4, interfaceName: undefined, up: false, addresses: [] },
+    { localSessionId: 4, interfaceName: undefined, up: false, addresses: [], routes: [] },
   ]);
   expect(outcomes.map((outcome) => outcome?.errno)).toEqual([undefined, "ENODEV", undefined, "ENODEV"]);
   expect(outcomes[1]?.message).toMatch(/^cannot set session 2 up: /);
@@ -225,17 +227,18 @@ test("raising a session that was not made fails without a call, its neighbours a
 test("addresses that are put back go before the device is set up; those that are still there are no error", () => {
   createSessions(kernel, [session(1, { addresses: ["10.0.0.1/30", "2001:db8::1/64"] }), session(2)]);
   const one = { localSessionId: 1, interfaceName: "l2-1" };
-  const two = { localSessionId: 2, interfaceName: "l2-2", up: true, addresses: [] };
-  switchDevices(kernel, [{ ...one, up: true, addresses: [] }]);
-  expect(switchDevices(kernel, [{ ...one, up: false, addresses: [] }])).toEqual([undefined]);
+  const two = { localSessionId: 2, interfaceName: "l2-2", up: true, addresses: [], routes: [] };
+  switchDevices(kernel, [{ ...one, up: true, addresses: [], routes: [] }]);
+  expect(switchDevices(kernel, [{ ...one, up: false, addresses: [], routes: [] }])).toEqual([undefined]);
   expect(kernel.devices.get("l2-1")).toMatchObject({ up: false, addresses: ["10.0.0.1/30"] });
   kernel.log.length = 0;
-  const back = { ...one, up: true, addresses: ["10.0.0.1/30", "2001:db8::1/64"] };
+  const back = { ...one, up: true, addresses: ["10.0.0.1/30", "2001:db8::1/64"], routes: ["10.2.0.0/16"] };
   expect(switchDevices(kernel, [back, two])).toEqual([undefined, undefined]);
   expect(kernel.log).toEqual([
     "NEWADDR l2-1 10.0.0.1/30",
     "NEWADDR l2-1 2001:db8::1/64",
     "SETLINK l2-1 up true",
+    "NEWROUTE l2-1 10.2.0.0/16",
     "SETLINK l2-2 up true",
   ]);
   expect(kernel.devices.get("l2-1")?.addresses).toEqual(["10.0.0.1/30", "2001:db8::1/64"]);
@@ -245,8 +248,8 @@ test("an address that cannot be put back is a refusal that names it, and is the 
   createSessions(kernel, [session(1), session(2)]);
   kernel.broken.set("RTM_NEWADDR", "EACCES");
   const outcomes = switchDevices(kernel, [
-    { localSessionId: 1, interfaceName: "l2-1", up: true, addresses: ["2001:db8::1/64"] },
-    { localSessionId: 2, interfaceName: "l2-2", up: true, addresses: [] },
+    { localSessionId: 1, interfaceName: "l2-1", up: true, addresses: ["2001:db8::1/64"], routes: [] },
+    { localSessionId: 2, interfaceName: "l2-2", up: true, addresses: [], routes: [] },
   ]);
   expect(outcomes.map((outcome) => outcome?.errno)).toEqual(["EACCES", undefined]);
   expect(outcomes[0]?.message).toContain("cannot give interface l2-1 the address 2001:db8::1/64");
@@ -255,7 +258,9 @@ test("an address that cannot be put back is a refusal that names it, and is the 
 test("a device that cannot be set down is a refusal that says so", () => {
   createSessions(kernel, [session(1)]);
   kernel.broken.set("RTM_SETLINK", "ENODEV");
-  const [outcome] = switchDevices(kernel, [{ localSessionId: 1, interfaceName: "l2-1", up: false, addresses: [] }]);
+  const [outcome] = switchDevices(kernel, [
+    { localSessionId: 1, interfaceName: "l2-1", up: false, addresses: [], routes: [] },
+  ]);
   expect(outcome?.message).toMatch(/^cannot set interface l2-1 down: there is no interface l2-1 \(any more\)/);
 });
 

@@ -61,7 +61,7 @@ test("a link is read from the kernel's answer", () => {
     {
       errno: "",
       extendedAck: "",
-      link: { index: 5, name: "l2-1", up: true, mtu: 1446, master: 2, kind: "l2tpeth" },
+      link: { index: 5, name: "l2-1", up: true, mtu: 1446, master: 2, kind: "l2tpeth", alias: "", isolated: false },
     },
     { errno: "ENODEV", extendedAck: "", link: undefined },
   ]);

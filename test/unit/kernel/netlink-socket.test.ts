@@ -38,7 +38,7 @@ test("a thousand requests in one call have a thousand answers, errors among them
 
 test("the generic netlink controller is family 16, an unknown family is none", () => {
   const exchange = exchangeOf(NETLINK_GENERIC);
-  expect(resolveFamily(exchange, "nlctrl")).toBe(16);
+  expect(resolveFamily(exchange, "nlctrl")).toEqual({ id: 16, eventGroup: 16 });
   expect(resolveFamily(exchange, "no-such-family")).toBeUndefined();
 });
 

@@ -33,8 +33,14 @@ await scenario(`${SESSIONS} sessions`, async (sites) => {
   await bothUp("started again right after: all come up", again, b, { milliseconds: PATIENCE_MS });
   note(`all up ${Math.round(performance.now() - ended)} ms after SIGTERM`);
   checkNames("started again", sites.a);
+  equal("started again: nothing was refused meanwhile", again.warnings(), []);
 
-  await again.stop();
+  await again.stop("SIGKILL");
+  const third = sites.start(sites.a, settings("kernel"));
+  await bothUp("killed and started again: all come up", third, b, { milliseconds: PATIENCE_MS });
+  equal("killed and started again: nothing was refused meanwhile", third.warnings(), []);
+
+  await third.stop();
   const gone = () => leftIn(sites.a) === "";
   const { tookMs: goneMs } = await within("after SIGTERM tunnel, sessions and devices vanish", PATIENCE_MS, gone);
   note(`all gone after ${goneMs} ms`);

@@ -82,6 +82,8 @@ const session = (connection, id, more = {}) => ({
   interfaceName: `l2-${id}`,
   mtu: "auto",
   bridge: undefined,
+  isolated: false,
+  routes: [],
   addresses: [],
   ...more,
 });

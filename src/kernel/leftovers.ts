@@ -1,0 +1,73 @@
+import { readlinkSync } from "node:fs";
+import type { KernelCalls } from "./kernel-operations.ts";
+import type { Link } from "./links.ts";
+
+/**
+ * Devices that a process of ours left behind when it was killed. A managed tunnel ends with its socket, so they are on
+ * their way out, unless another process still has the socket. They are known by their alias, which every device of a
+ * session gets: the process, its PID namespace, and the kernel's ids.
+ */
+const ALIAS = /^l2tpv3-lcc: session (\d{1,10}) of tunnel (\d{1,10}), process (\d{1,10}) in (\S+)$/;
+
+export interface Owner {
+  readonly localControlConnectionId: number;
+  readonly localSessionId: number;
+  readonly process: number;
+  readonly namespace: string;
+}
+
+type Ids = Pick<Owner, "localControlConnectionId" | "localSessionId">;
+
+const ownNamespace = readNamespace();
+
+function readNamespace(): string {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return "?";
+  }
+}
+
+/** Words for `ip link show`, and for the next process. */
+export function aliasOf({ localSessionId, localControlConnectionId }: Ids): string {
+  const where = `process ${process.pid} in ${ownNamespace}`;
+  return `l2tpv3-lcc: session ${localSessionId} of tunnel ${localControlConnectionId}, ${where}`;
+}
+
+/** `undefined`: no device of ours. */
+export function ownerOf({ kind, alias }: Pick<Link, "kind" | "alias">): Owner | undefined {
+  const match = kind === "l2tpeth" ? ALIAS.exec(alias) : null;
+  if (match === null) return undefined;
+  const [localSessionId = 0, localControlConnectionId = 0, pid = 0] = match.slice(1, 4).map(Number);
+  return { localControlConnectionId, localSessionId, process: pid, namespace: match[4] ?? "" };
+}
+
+/** Whether it was made by a process that is dead for certain. What is made elsewhere, or still lives, is foreign. */
+export function isLeftover(owner: Owner, isAlive: (pid: number) => boolean = isProcessAlive): boolean {
+  if (owner.namespace !== ownNamespace || ownNamespace === "?") return false;
+  return owner.process !== process.pid && !isAlive(owner.process);
+}
+
+/** Signal 0 reaches whoever is there; EPERM: somebody is. */
+function isProcessAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
+}
+
+/**
+ * Removes the tunnels of dead processes, as far as their devices tell of them. Returns the names of the devices, which
+ * take a while to go.
+ */
+export function removeLeftovers(calls: KernelCalls, links: readonly Link[]): readonly string[] {
+  const found = links.flatMap((link) => {
+    const owner = ownerOf(link);
+    return owner !== undefined && isLeftover(owner) ? [{ name: link.name, owner }] : [];
+  });
+  const tunnels = new Set(found.map(({ owner }) => owner.localControlConnectionId));
+  // ENODEV, mostly: it is going by itself.
+  calls.l2tp([...tunnels].map((connectionId) => ({ command: "L2TP_CMD_TUNNEL_DELETE", attributes: { connectionId } })));
+  return found.map(({ name }) => name);
+}
