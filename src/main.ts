@@ -26,6 +26,10 @@ async function perform(command: Command, terminal: Terminal): Promise<number> {
       const { openOrClose } = await import("./cli/open-close.ts");
       return openOrClose(command, terminal);
     }
+    case "doctor": {
+      const { doctor } = await import("./cli/doctor.ts");
+      return doctor(command, terminal);
+    }
     case "replay": {
       const { replay } = await import("./cli/replay.ts");
       return replay(command, terminal);

@@ -39,7 +39,8 @@ async function socketPath({ conf, socket }: DaemonAddress, terminal: Terminal): 
   return loadOrExplain(conf, terminal)?.lcce.adminSocket;
 }
 
-function ask(path: string, request: AdminRequest): Promise<AdminReply> {
+/** The daemon's reply, or why there is none. Never rejects. */
+export function ask(path: string, request: AdminRequest): Promise<AdminReply> {
   return new Promise((resolve) => {
     const socket = connect(path);
     const fail = (reason: string) => {

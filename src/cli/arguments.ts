@@ -12,6 +12,7 @@ export type Command =
   | { readonly command: "help" | "version" }
   | RunCommand
   | { readonly command: "check"; readonly conf: string }
+  | DoctorCommand
   | ReplayCommand
   | ShowCommand
   | OpenCloseCommand
@@ -22,6 +23,13 @@ export interface RunCommand {
   readonly conf: string;
   /** Where every input is recorded. */
   readonly record: string | undefined;
+}
+
+export interface DoctorCommand {
+  readonly command: "doctor";
+  /** `undefined`: the machine alone is looked at. */
+  readonly conf: string | undefined;
+  readonly json: boolean;
 }
 
 export interface ReplayCommand {
@@ -66,7 +74,7 @@ const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS;
 
-const COMMANDS = ["check", "show", "open", "close", "reload", "replay"] as const;
+const COMMANDS = ["check", "show", "open", "close", "reload", "replay", "doctor"] as const;
 type CommandName = (typeof COMMANDS)[number] | "run";
 
 /** Which options mean something to which command. */
@@ -78,6 +86,7 @@ const TAKES: Readonly<Record<CommandName, readonly OptionName[]>> = {
   close: ["conf", "socket"],
   replay: ["json"],
   reload: ["conf", "socket"],
+  doctor: ["conf", "json"],
 };
 
 export const USAGE = `Usage:
@@ -90,12 +99,15 @@ export const USAGE = `Usage:
   l2tpv3-lcc close TUNNEL[/SESSION] take down, until it is opened again
   l2tpv3-lcc reload                 read the configuration again: apply changed
                                     secrets, and tell what needs a restart
+  l2tpv3-lcc doctor [--conf FILE] [--json]
+                                    look for what keeps it from working, on
+                                    this machine and on the way to each peer
   l2tpv3-lcc replay FILE [--json]   step through a recording of the daemon
 
 Options:
   -c, --conf FILE     the configuration; tells the other commands the socket
       --socket PATH   the daemon's admin socket
-      --json          show, replay: JSON instead of words
+      --json          show, doctor, replay: JSON instead of words
       --record FILE   the daemon: write every input to a new file, without
                       secrets, for a bug report
   -h, --help          this text
@@ -131,6 +143,8 @@ function build(command: CommandName, operands: readonly string[], options: Words
       return buildWithFile(command, operands, options);
     case "replay":
       return buildReplay(operands, options);
+    case "doctor":
+      return buildDoctor(operands, options);
     case "show":
       return buildShow(operands, options);
     case "open":
@@ -198,6 +212,12 @@ function buildWithFile(
   }
   const record = options.get("record");
   return command === "check" ? { command, conf } : { command, conf, record: record === true ? undefined : record };
+}
+
+function buildDoctor([surplus]: readonly string[], options: Words["options"]): DoctorCommand | WrongUsage {
+  if (surplus !== undefined) return { wrong: `unexpected word "${surplus}"` };
+  const conf = options.get("conf");
+  return { command: "doctor", conf: typeof conf === "string" ? conf : undefined, json: options.has("json") };
 }
 
 function buildReplay([file, surplus]: readonly string[], options: Words["options"]): ReplayCommand | WrongUsage {

@@ -4,18 +4,30 @@ import {
   integer,
   isCidr,
   isDnsName,
-  isInterfaceName,
   isNetwork,
   isUnicast,
   listOf,
-  matching,
   oneOf,
-  parseListen,
-  parseRouterId,
   text,
 } from "./format.ts";
-import { LONGEST_SECRET } from "./secret-file.ts";
 import { DEFAULT_ADMIN_SOCKET } from "./site.ts";
+import {
+  absolutePath,
+  asciiName,
+  cookie,
+  endId,
+  interfaceName,
+  listenAddress,
+  localAddress,
+  mtu,
+  ROLES,
+  routerId,
+  secret,
+  secretFile,
+  staticId,
+  tos,
+  trueOrFalse,
+} from "./value-formats.ts";
 
 /** One key of the configuration file. `default` is written as it would be in the file; null: see `doc`. */
 export interface KeyDefinition<T = unknown> {
@@ -39,89 +51,6 @@ function optional<T>(format: Format<T>, doc: string): KeyDefinition<T | null> {
   return { doc, format, default: null };
 }
 
-/** 0 is what a message carries for want of an id (RFC 3931 4.1, 5.4.3). */
-const staticId = (name: string) => integer(name, 1, 0xffff_ffff);
-
-const cookie = (name: string): Format<string> => ({
-  ...text(name, 'a string of 8 or 16 hexadecimal digits (4 or 8 octets), or "" for none', (value) =>
-    /^(?:(?:[0-9a-f]{8}){0,2})$/i.test(value),
-  ),
-  confidential: true,
-});
-
-const ROLES = ["initiator", "responder", "both"] as const;
-
-const asciiName = text("ascii-name", "1 to 255 printable US-ASCII characters", (value) =>
-  /^[\x20-\x7e]{1,255}$/.test(value),
-);
-
-const routerId = matching(
-  "router-id",
-  'an unsigned 32-bit value, dotted ("192.0.2.1") or an integer from 0 to 4294967295',
-  (value): value is string | number => parseRouterId(value) !== undefined,
-);
-
-const absolutePath = text(
-  "socket-path",
-  "an absolute path of at most 107 octets",
-  (value) => /^\/[^\0]*[^/\0]$/.test(value) && Buffer.byteLength(value) <= 107,
-);
-
-const secret: Format<string> = {
-  ...text(
-    "secret",
-    `a string of at most ${LONGEST_SECRET} octets`,
-    (value) => Buffer.byteLength(value) <= LONGEST_SECRET,
-  ),
-  confidential: true,
-};
-
-const secretFile: Format<string> = {
-  ...text("secret-file", "a path, absolute or relative to this file's directory", (value) => /^[^\0]+$/.test(value)),
-  confidential: true,
-};
-
-const trueOrFalse = matching("boolean", "true or false", (value): value is boolean => typeof value === "boolean");
-
-const interfaceName = (name: string) =>
-  text(name, "an interface name: 1 to 15 printable characters without space, /, : and %", isInterfaceName);
-
-const listenAddress = text(
-  "listen-address",
-  "udp:ADDRESS:PORT with a port from 1 to 65535, or ip:ADDRESS, with an IPv4 address or an IPv6 address in brackets",
-  (value) => parseListen(value) !== undefined,
-);
-
-const localAddress: Format<string> = {
-  ...text(
-    "local-address",
-    'an IPv4 or IPv6 address of this machine (link-local: with its interface, "fe80::1%eth0") or "auto"',
-    (value) => value === "auto" || isUnicast(value),
-  ),
-  choices: ["auto"],
-  later: (value) => typeof value === "string" && value.startsWith("@"),
-};
-
-const tos = matching(
-  "tos",
-  "an integer from 0 to 252 whose ECN bits (the lowest two) are 0: a multiple of 4",
-  (value): value is number => integer("", 0, 255).accepts(value) && value % 4 === 0,
-);
-
-const mtu = matching(
-  "mtu",
-  '"auto" or an integer from 576 to 9216',
-  (value): value is number | "auto" => value === "auto" || integer("", 576, 9216).accepts(value),
-);
-
-const endId = (name: string) =>
-  matching(
-    name,
-    'a string, or with end_id_format = "u32" an integer from 0 to 4294967295',
-    (value): value is string | number =>
-      (typeof value === "string" && value !== "") || integer("", 0, 0xffff_ffff).accepts(value),
-  );
-
 export const LCCE_KEYS = {
   hostname: optional(
     asciiName,
@@ -144,6 +73,11 @@ export const LCCE_KEYS = {
     absolutePath,
     DEFAULT_ADMIN_SOCKET,
     "Unix socket that show, open, close and reload talk to: an absolute path of at most 107 octets.",
+  ),
+  freebind: key(
+    trueOrFalse,
+    false,
+    "Listen at addresses of listen at once, even while this machine has them not; else the daemon waits for them.",
   ),
   log_level: key(
     oneOf("log-level", ["error", "warn", "info", "debug", "trace"]),
@@ -190,7 +124,16 @@ export const TUNNEL_KEYS = {
   local: key(
     localAddress,
     "auto",
-    'Local address, of the IP version of the peer\'s; "auto" is the one that the route to the peer gives. It also says which IP version of a DNS name is meant.',
+    'Local address, of the IP version of the peer\'s; "auto" is the one that the route to the peer gives, "@eth0" the first one of that interface, whatever it is at the time. It also says which IP version of a DNS name is meant.',
+  ),
+  freebind: key(
+    trueOrFalse,
+    false,
+    "Bind the local address even while this machine has it not; else the attempt is repeated as soon as it has.",
+  ),
+  bind_device: optional(
+    interfaceName("bind-device"),
+    "Interface or VRF that the sockets of this tunnel are bound to: they send and receive by it alone (SO_BINDTODEVICE). Needs CAP_NET_RAW. Default: none.",
   ),
   local_port: optional(
     integer("local-port", 0, 65_535),
@@ -395,7 +338,7 @@ export const SESSION_KEYS = {
 /** Keys of the contract that a later version will take. */
 export const LATER_KEYS = {
   lcce: ["metrics"],
-  tunnel: ["dialect"],
+  tunnel: ["dialect", "netns"],
   session: [],
 } as const;
 

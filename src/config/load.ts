@@ -81,6 +81,7 @@ function buildLcce(values: LcceValues, listen: Site["lcce"]["listen"]): Site["lc
     hostname: values.hostname ?? hostname(),
     routerId: parseRouterId(values.router_id),
     listen,
+    freebind: values.freebind,
     datapath: values.datapath,
     adminSocket: values.admin_socket,
     logLevel: values.log_level,
@@ -144,16 +145,24 @@ function buildTunnel(
     local: canonicalAddress(values.local) ?? values.local,
     localPort: values.local_port ?? L2TP_PORT,
     encapsulation: values.encapsulation,
-    df: values.df ?? undefined,
-    tos: values.tos,
-    ttl: values.ttl ?? undefined,
-    udpChecksum: values.udp_checksum,
+    ...buildSocketOptions(values),
     authentication,
     helloIntervalMs: milliseconds(values.hello_interval),
     retransmit: buildRetransmit(values),
     receiveWindow: values.receive_window,
     reconnect: { minMs: milliseconds(values.reconnect.min), maxMs: milliseconds(values.reconnect.max) },
     sessions,
+  };
+}
+
+function buildSocketOptions(values: TunnelValues) {
+  return {
+    df: values.df ?? undefined,
+    tos: values.tos,
+    ttl: values.ttl ?? undefined,
+    udpChecksum: values.udp_checksum,
+    freebind: values.freebind,
+    bindDevice: values.bind_device ?? undefined,
   };
 }
 

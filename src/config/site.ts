@@ -18,6 +18,8 @@ export interface Site {
     readonly routerId: number | undefined;
     /** Empty: this end only initiates. */
     readonly listen: readonly ListenAddress[];
+    /** Bind the addresses of `listen` even while the machine has them not. */
+    readonly freebind: boolean;
     readonly datapath: DatapathChoice;
     /** Absolute path. */
     readonly adminSocket: string;

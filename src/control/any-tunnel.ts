@@ -49,6 +49,10 @@ export interface AnyTunnel {
   /** The datapath's tunnel cannot be made, or is lost. */
   refused(connection: ControlConnection, reason: string, turn: Turn): void;
   socketFailed(connection: ControlConnection, reason: string, turn: Turn): void;
+  /** Address, route or interface may be there now: attempts do not wait any longer, of the tunnel or of its sessions. */
+  hurry(turn: Turn): void;
+  /** The machine no longer has the connection's local address. */
+  addressLost(connection: ControlConnection, reason: string, turn: Turn): void;
   changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void;
   open(turn: Turn): void;
   close(cause: Result, turn: Turn): void;

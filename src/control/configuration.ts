@@ -105,7 +105,7 @@ export interface TunnelConfiguration {
   readonly peerHostname: string | undefined;
   readonly peerRouterId: number | undefined;
   readonly peerPort: number;
-  /** Local address, of the peer's IP version, or "auto": the one that the route to the peer gives. */
+  /** Local address, of the peer's IP version, "auto": what the route to the peer gives, "@eth0": the first of that interface. */
   readonly local: string;
   /** 0: any free port. */
   readonly localPort: number;
@@ -119,6 +119,10 @@ export interface TunnelConfiguration {
   readonly ttl: number | undefined;
   /** False: the UDP checksum of data packets is 0. */
   readonly udpChecksum: boolean;
+  /** Bind `local` even while the machine has no such address. */
+  readonly freebind: boolean;
+  /** Interface or VRF that the control connections' sockets are bound to. */
+  readonly bindDevice: string | undefined;
   readonly authentication: AuthenticationConfiguration;
   /** Silence after which a HELLO is sent (RFC 3931 4.4); 0 sends none. */
   readonly helloIntervalMs: number;

@@ -10,7 +10,7 @@ import {
 import { Authentication, type AuthenticationState } from "./authentication.ts";
 import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant } from "./core.ts";
-import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
+import { encapsulationOf, endpointText, familyOf, sameEndpoint } from "./endpoint.ts";
 import {
   type ChannelState,
   createChannelState,
@@ -329,9 +329,9 @@ export class ControlConnection {
 
   openSocket(local: Endpoint, remote: Endpoint | undefined, turn: Turn): void {
     this.state.socket = this.id;
-    const { tunnel } = this.state;
-    const encapsulation = encapsulationOf(this.state.remote);
-    turn.emit({ type: "open-socket", tunnel, encapsulation, localControlConnectionId: this.id, local, remote });
+    const { tunnel, remote: peer } = this.state;
+    const [encapsulation, family] = [encapsulationOf(peer), familyOf(peer.address)];
+    turn.emit({ type: "open-socket", tunnel, encapsulation, family, localControlConnectionId: this.id, local, remote });
   }
 
   /** Only this address and port count from now on (RFC 3931 4.1.2.2). */

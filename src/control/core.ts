@@ -90,6 +90,10 @@ export type Input =
   /** For every session whose `circuit`, or own device where it has none, is this interface; nothing is told of an interface that is up from the start. */
   | { readonly type: "circuit"; readonly interfaceName: string; readonly condition: CircuitCondition }
   | { readonly type: "circuit-errors"; readonly interfaceName: string; readonly errors: CircuitErrorCounts }
+  /** An address, a route, or an interface that the configuration names has come or changed: what failed may succeed. */
+  | { readonly type: "surroundings-changed" }
+  /** The machine no longer has the address that this connection's socket is bound to. */
+  | { readonly type: "address-lost"; readonly localControlConnectionId: number; readonly reason: string }
   | { readonly type: "open"; readonly tunnel: string; readonly session?: string }
   | { readonly type: "close"; readonly tunnel: string; readonly session?: string }
   /**
@@ -127,8 +131,11 @@ export type Effect =
       readonly tunnel: string;
       readonly encapsulation: "udp" | "ip";
       readonly localControlConnectionId: number;
+      /** Its address may be "@eth0": the first one of that interface. */
       readonly local: Endpoint;
       readonly remote: Endpoint | undefined;
+      /** The IP version of the peer's address. */
+      readonly family: 4 | 6;
     }
   | { readonly type: "connect-socket"; readonly localControlConnectionId: number; readonly remote: Endpoint }
   | { readonly type: "close-socket"; readonly localControlConnectionId: number }

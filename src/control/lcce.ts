@@ -11,14 +11,15 @@ import { ControlConnection, type ControlConnectionState } from "./control-connec
 import type { Core, Effect, Endpoint, Entropy, Input, Instant } from "./core.ts";
 import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
+import { tunnelFor } from "./peer-selection.ts";
 import { RefusalLimit } from "./refusal-limit.ts";
 import { Registry } from "./registry.ts";
 import { because, CDN, printable, STOPCCN } from "./result-codes.ts";
-import { discardForged, listensAt } from "./sccrq.ts";
-import { scoreOf } from "./selector-score.ts";
+import { discardForged } from "./sccrq.ts";
 import { Session } from "./session.ts";
 import type { StaticSession } from "./static-session.ts";
 import { StaticTunnel } from "./static-tunnel.ts";
+import { surroundingsChanged } from "./surroundings.ts";
 import { TimerTable } from "./timer-table.ts";
 import { Tunnel } from "./tunnel.ts";
 import type { SavedTunnel } from "./tunnel-state.ts";
@@ -203,6 +204,10 @@ export class Lcce implements Core {
           session.circuitErrors(input.errors, connection, turn);
         }
         return;
+      case "surroundings-changed":
+      case "address-lost":
+        surroundingsChanged(input, this.#tunnels, turn);
+        return;
       case "open":
         if (!this.#ending) this.#open(input, turn);
         return;
@@ -227,7 +232,7 @@ export class Lcce implements Core {
     if (controlConnectionId !== 0) return [];
     const near = [...this.#connections.owners()].filter(({ state }) => sameEndpoint(state.remote, from));
     const witnesses = near.map(({ authentication }) => authentication.witness);
-    const tunnel = this.#tunnelFor(decodeMessage(octets), from, to);
+    const tunnel = tunnelFor(this.#negotiated, decodeMessage(octets), from, to);
     return tunnel === undefined ? witnesses : [tunnel.configuration.authentication, ...witnesses];
   }
 
@@ -323,7 +328,7 @@ export class Lcce implements Core {
   /** `decoded` is only a hint: it says whose secret can tell whether it is genuine (RFC 3931 5.4.1). */
   #receiveSccrq(decoded: DecodedMessage, input: Of<"datagram">, turn: Turn): void {
     const { from, to } = input;
-    const tunnel = this.#tunnelFor(decoded, from, to);
+    const tunnel = tunnelFor(this.#negotiated, decoded, from, to);
     if (tunnel !== undefined) {
       receiveSccrq(tunnel, input, turn);
       return;
@@ -343,29 +348,6 @@ export class Lcce implements Core {
     return Array.from(this.#tunnels.values()).some(
       ({ configuration }) => configuration.authentication.secrets.length > 0,
     );
-  }
-
-  /** The tunnel that names this peer most closely: by address, host name, Router ID (RFC 3931 3.3). */
-  #tunnelFor(decoded: DecodedMessage, from: Endpoint, to: Endpoint): Tunnel | undefined {
-    const { hostName, routerId } = avpsOf(decoded);
-    let best: Tunnel | undefined;
-    let bestRank = 0;
-    for (const tunnel of this.#negotiated) {
-      const { peer, peerHostname, peerRouterId, role } = tunnel.configuration;
-      if (!listensAt(tunnel.configuration, to)) continue;
-      const score = scoreOf([
-        [peer, tunnel.isPeer(from.address)],
-        [peerHostname, peerHostname === hostName],
-        [peerRouterId, peerRouterId === routerId],
-      ]);
-      // One that only opens stands behind one that accepts: it would refuse.
-      const rank = score === 0 ? 0 : 2 * score + (role === "initiator" ? 0 : 1);
-      if (rank > bestRank) {
-        best = tunnel;
-        bestRank = rank;
-      }
-    }
-    return best;
   }
 
   #datapathAnswered(input: Of<"session-created"> | Of<"session-refused">, turn: Turn): void {

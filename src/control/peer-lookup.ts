@@ -2,6 +2,9 @@ import type { TunnelConfiguration } from "./configuration.ts";
 import { familyOf, isAddress } from "./endpoint.ts";
 import { type Turn, withJitter } from "./turn.ts";
 
+/** How often the name of a peer with an established connection is looked up again. */
+const WATCH_INTERVAL_MS = 180_000;
+
 /** The peer's DNS name: it may point elsewhere by the next attempt, so nobody keeps what it pointed to. */
 export class PeerLookup {
   readonly #tunnel: string;
@@ -28,6 +31,11 @@ export class PeerLookup {
   later(ms: number, turn: Turn): void {
     const timer = { owner: "tunnel", name: this.#tunnel, kind: "resolve" } as const;
     turn.timers.set(this.#key, timer, turn.now + withJitter(ms, turn.entropy));
+  }
+
+  /** Looks the name up again in a while, although nothing is wrong. */
+  watch(turn: Turn): void {
+    if (this.needed) this.later(WATCH_INTERVAL_MS, turn);
   }
 
   stop(turn: Turn): void {

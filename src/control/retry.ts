@@ -1,4 +1,7 @@
+import type { Instant } from "./core.ts";
 import { backOffMs, type Timer, type Turn } from "./turn.ts";
+
+const HURRY_INTERVAL_MS = 1_000;
 
 /** Attempts that failed in a row, of a tunnel or of a session: with each the pause before the next one doubles. */
 export class Retry {
@@ -6,6 +9,9 @@ export class Retry {
   readonly #timer: Timer;
   readonly #policy: { readonly minMs: number; readonly maxMs: number };
   readonly #state: { failures: number };
+  /** When something came that may let an attempt succeed, and when one was hurried for that. */
+  #newsAt: Instant = Number.NEGATIVE_INFINITY;
+  #hurriedAt: Instant = Number.NEGATIVE_INFINITY;
 
   /** `key`: of the timer table. `state`: where the failures are counted, part of what is saved. */
   constructor(
@@ -24,6 +30,22 @@ export class Retry {
   later(turn: Turn): void {
     this.#state.failures += 1;
     turn.timers.set(this.#key, this.#timer, turn.now + backOffMs(this.#policy, this.#state.failures, turn.entropy));
+    // It may have failed for want of what came while it was under way.
+    if (turn.now - this.#newsAt < HURRY_INTERVAL_MS) this.#advance(turn);
+  }
+
+  /** What it may have failed for want of may have come: the next attempt is due now, but at most one a second. */
+  hurry(turn: Turn): void {
+    this.#newsAt = turn.now;
+    this.#advance(turn);
+  }
+
+  #advance(turn: Turn): void {
+    const at = Math.max(turn.now, this.#hurriedAt + HURRY_INTERVAL_MS);
+    const due = turn.timers.deadline(this.#key);
+    if (due === undefined || due <= at) return;
+    this.#hurriedAt = at;
+    turn.timers.set(this.#key, this.#timer, at);
   }
 
   /** No attempt is due: one is under way, or none is wanted. */

@@ -5,7 +5,7 @@ import { Authentication } from "./authentication.ts";
 import { challengeFlaw } from "./chap.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint } from "./core.ts";
-import { encapsulationOf, endpointText, isAnyAddress } from "./endpoint.ts";
+import { endpointText } from "./endpoint.ts";
 import type { Result } from "./result-codes.ts";
 import type { TunnelState } from "./tunnel-state.ts";
 import type { Turn } from "./turn.ts";
@@ -59,10 +59,4 @@ export function discardForged({ name, forged }: TunnelState, from: Endpoint, tur
   forged.loggedAt = turn.now;
   const words = `message dropped: its digest is missing or wrong; is the secret the same at both ends? ${forged.count} so far`;
   turn.log("warn", "digest-wrong", words, { tunnel: name, details: { peer: endpointText(from) } });
-}
-
-/** Whether a request that came to this address may be for the tunnel. */
-export function listensAt({ local, encapsulation }: TunnelConfiguration, to: Endpoint): boolean {
-  if (encapsulation !== encapsulationOf(to)) return false;
-  return local === "auto" || isAnyAddress(to.address) || to.address === local;
 }

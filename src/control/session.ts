@@ -267,6 +267,11 @@ export class Session {
     else this.#step({ type: "local.close" }, cause, connection, turn);
   }
 
+  /** Bridge or interface may be there now. */
+  hurry(turn: Turn): void {
+    this.#retry.hurry(turn);
+  }
+
   /** The control connection is gone, and with it the session: no CDN is needed (RFC 3931 3.3.2, 6.4). */
   connectionLost(reason: string, turn: Turn): void {
     this.#retry.stop(turn);

@@ -103,6 +103,11 @@ export class StaticSession implements AnySession {
     if (this.#asked) this.#remove(turn);
   }
 
+  /** Bridge or interface may be there now. */
+  hurry(turn: Turn): void {
+    this.#retry.hurry(turn);
+  }
+
   /** The tunnel is deleted as a whole. */
   tunnelLost(reason: string, turn: Turn): void {
     this.#retry.stop(turn);

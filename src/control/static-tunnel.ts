@@ -207,6 +207,16 @@ export class StaticTunnel implements AnyTunnel {
     this.#retry.later(turn);
   }
 
+  hurry(turn: Turn): void {
+    this.#retry.hurry(turn);
+    for (const session of this.sessions.values()) session.hurry(turn);
+  }
+
+  addressLost(connection: ControlConnection, reason: string, turn: Turn): void {
+    this.refused(connection, reason, turn);
+    this.#retry.hurry(turn);
+  }
+
   changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void {
     this.configuration = { ...this.configuration, authentication };
     const live = this.live(turn);

@@ -44,6 +44,10 @@ export class TimerTable<Timer> {
     return this.#entries.has(key);
   }
 
+  deadline(key: string): Instant | undefined {
+    return this.#entries.get(key)?.at;
+  }
+
   nextDeadline(): Instant | undefined {
     return this.#heap[0]?.at;
   }

@@ -71,6 +71,11 @@ export class Tunnel implements AnyTunnel {
 
   /** At least one address. */
   peerResolved(addresses: readonly string[], turn: Turn): void {
+    const live = this.live(turn);
+    if (live?.established) {
+      this.#peerMayHaveMoved(live, addresses, turn);
+      return;
+    }
     this.state.address = addresses[0];
     this.state.resolved = addresses;
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.maxMs, turn);
@@ -85,10 +90,30 @@ export class Tunnel implements AnyTunnel {
     return this.state.address === address || this.state.resolved.includes(address);
   }
 
+  /** The name was looked up on the side. A peer that answers stays where it is, whatever the name stands for now. */
+  #peerMayHaveMoved(live: ControlConnection, addresses: readonly string[], turn: Turn): void {
+    const before = listed(this.state.resolved);
+    this.state.address = addresses[0];
+    this.state.resolved = addresses;
+    this.#lookup.watch(turn);
+    const { address } = live.state.remote;
+    if (addresses.includes(address)) return;
+    const names = listed(addresses);
+    if (names !== before) {
+      const words = `the peer's name stands for ${names} now, it was ${before || "nothing"}`;
+      turn.log("info", "peer-address-changed", words, live.context);
+    }
+    if (live.state.channel.retransmissions === 0 || this.configuration.role === "responder") return;
+    this.fail(`no answer from ${address}: the peer's name stands for ${names} now`, turn, live);
+    this.drop(live, turn);
+    this.#retry.hurry(turn);
+  }
+
   peerUnresolved(reason: string, turn: Turn): void {
     if (this.live(turn) === undefined) this.fail(`the peer's name cannot be resolved: ${reason}`, turn);
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.minMs, turn);
     else if (this.live(turn) === undefined) this.#attemptLater(turn);
+    else this.#lookup.watch(turn);
   }
 
   /** SCCRQ. Where there are other addresses to be tried first, to the next of them, once. */
@@ -276,6 +301,7 @@ export class Tunnel implements AnyTunnel {
       remoteControlConnectionId: state.remoteControlConnectionId,
     });
     connection.startHello(turn);
+    this.#lookup.watch(turn);
     const words = `control connection with ${state.peerHostname} is established`;
     turn.log("info", "control-connection-established", words, connection.context);
     callWaitingSessions(this, connection, turn);
@@ -317,6 +343,9 @@ export class Tunnel implements AnyTunnel {
   }
 
   #attemptLater(turn: Turn): void {
+    // Each attempt looks the name up by itself; who only answers needs it to know the peer by.
+    if (this.configuration.role !== "responder") this.#lookup.stop(turn);
+    else if (this.state.closed === undefined) this.#lookup.ask(turn);
     if (this.state.closed !== undefined || this.configuration.role === "responder") return;
     this.#retry.later(turn);
   }
@@ -341,7 +370,10 @@ export class Tunnel implements AnyTunnel {
   /** A deadline of one of its connections. */
   expireConnection(connection: ControlConnection, kind: ConnectionTimer, turn: Turn): void {
     const verdict = connection.expire(kind, turn);
-    if (verdict === "fine") return;
+    if (verdict === "fine") {
+      if (kind === "retransmit") this.#missesAnswer(connection, turn);
+      return;
+    }
     if (connection.state.life !== "open") {
       connection.release(turn);
       return;
@@ -359,10 +391,16 @@ export class Tunnel implements AnyTunnel {
     }
   }
 
+  /** A message went unanswered twice: the peer may have another address by now. */
+  #missesAnswer({ id, established, state }: ControlConnection, turn: Turn): void {
+    if (established && id === this.state.live && state.channel.retransmissions === 2) this.#lookup.ask(turn);
+  }
+
   expire(kind: "attempt" | "resolve", turn: Turn): void {
-    if (kind === "resolve" && this.live(turn) !== undefined) {
-      this.#lookup.later(this.configuration.reconnect.maxMs, turn);
-    } else this.attempt(turn);
+    const live = kind === "resolve" ? this.live(turn) : undefined;
+    if (live === undefined) this.attempt(turn);
+    else if (live.established) this.#lookup.ask(turn);
+    else this.#lookup.later(this.configuration.reconnect.maxMs, turn);
   }
 
   /** The connection's own socket cannot be made: without the peer's knowledge, unless a listener still reaches it. */
@@ -373,6 +411,21 @@ export class Tunnel implements AnyTunnel {
       this.fail(reason, turn, connection);
       this.drop(connection, turn);
     }
+  }
+
+  hurry(turn: Turn): void {
+    this.#retry.hurry(turn);
+    for (const session of this.sessions.values()) session.hurry(turn);
+    const live = this.live(turn);
+    if (live?.state.initiator && live.state.state === "wait-ctl-reply") live.sendAgain(turn);
+  }
+
+  /** Nothing that is sent from there arrives any more, no StopCCN either; the peer replaces the connection by the next. */
+  addressLost(connection: ControlConnection, reason: string, turn: Turn): void {
+    if (this.configuration.role === "responder") return;
+    this.fail(reason, turn, connection);
+    this.drop(connection, turn);
+    this.#retry.hurry(turn);
   }
 
   /** The datapath's tunnel cannot be made. */
@@ -400,4 +453,9 @@ export class Tunnel implements AnyTunnel {
 
 function isStopCcn(effect: ControlConnectionEffect): boolean {
   return effect.type === "send" && effect.message === "StopCCN";
+}
+
+/** Resolvers turn the order of a name's addresses round from one answer to the next. */
+function listed(addresses: readonly string[]): string {
+  return addresses.toSorted().join(", ");
 }

@@ -1,30 +1,29 @@
 import type { ListenAddress, Site } from "../config/site.ts";
-import { canonicalAddress, encapsulationOf, endpointText, familyOf, isAnyAddress } from "../control/endpoint.ts";
+import { canonicalAddress, encapsulationOf, familyOf, isAnyAddress } from "../control/endpoint.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
+import { ANYWHERE, placed } from "../kernel/placement.ts";
+import { type Listeners, listenText } from "./listeners.ts";
 import type { Log } from "./log.ts";
-import type { Transport } from "./transport.ts";
-
-/** As in the configuration file: "udp:0.0.0.0:1701", "ip:[2001:db8::1]". */
-export function listenText(local: ListenAddress): string {
-  const { address } = local;
-  if (encapsulationOf(local) === "udp") return `udp:${endpointText(local)}`;
-  return `ip:${familyOf(address) === 6 ? `[${address}]` : address}`;
-}
 
 /**
  * Opens every listener of the site, after loading the kernel modules that its sockets will need. Throws an `Error` that
  * says what is missing.
  */
-export async function listenAt(transport: Transport, site: Site, log: Log): Promise<void> {
+export async function listenAt(listeners: Listeners, site: Site, log: Log): Promise<void> {
   await provideModules(site, log);
-  for (const local of site.lcce.listen) {
-    try {
-      transport.listen(local);
-    } catch (error) {
-      if (!isLacking(error, local)) throw error;
-      const message = `nobody can come by ${listenText(local)}: ${error.message}`;
-      log.write({ level: "info", event: "not-listening", message });
-    }
+  const { listen, freebind } = site.lcce;
+  placed({ ...ANYWHERE, freebind }, () => {
+    for (const local of listen) listenUnlessLacking(listeners, local, log);
+  });
+}
+
+function listenUnlessLacking(listeners: Listeners, local: ListenAddress, log: Log): void {
+  try {
+    listeners.listen(local);
+  } catch (error) {
+    if (!isLacking(error, local)) throw error;
+    const message = `nobody can come by ${listenText(local)}: ${error.message}`;
+    log.write({ level: "info", event: "not-listening", message });
   }
 }
 

@@ -81,6 +81,8 @@ function configuration(role: Role, peer: string): LcceConfiguration {
     tos: 0,
     ttl: undefined,
     udpChecksum: true,
+    freebind: false,
+    bindDevice: undefined,
     authentication: { secrets: [], digest: "none", hidden: false, chapPassword: undefined },
     helloIntervalMs: 60_000,
     retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },

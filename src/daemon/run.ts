@@ -6,7 +6,8 @@ import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
 import { followCircuits } from "./circuits.ts";
 import { SystemEntropy } from "./entropy.ts";
-import { listenAt, listenText } from "./listen.ts";
+import { listenAt } from "./listen.ts";
+import { Listeners, listenText } from "./listeners.ts";
 import { type Log, openLog } from "./log.ts";
 import { Recorder } from "./recorder.ts";
 import { RecordingFile } from "./recording-file.ts";
@@ -15,6 +16,7 @@ import { Reloader } from "./reload.ts";
 import { ownRouterId } from "./router-id.ts";
 import { monotonicNow, Shell } from "./shell.ts";
 import type { StopSignals } from "./stop-signals.ts";
+import { followSurroundings, Surroundings } from "./surroundings.ts";
 import { packageVersion } from "./version.ts";
 
 export interface RunOptions {
@@ -61,20 +63,24 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const lcce = new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
   const core = recorder?.core(lcce) ?? lcce;
   const shell = new Shell(core, datapath, log, site.tunnels);
-  let circuits: LinkMonitor | undefined;
+  const listeners = new Listeners(shell.transport, log);
+  const monitors: (LinkMonitor | undefined)[] = [];
   const closeAll = async () => {
     shell.close();
-    await circuits?.close();
+    await Promise.all(monitors.map((monitor) => monitor?.close()));
     await datapath.close();
     recording?.close();
   };
   try {
-    await listenAt(shell.transport, site, log);
+    // Before the listeners: what comes in between is not missed.
+    const surroundings = new Surroundings({ core: shell, sockets: shell.transport, listeners });
+    monitors.push(followSurroundings(site, surroundings, log));
+    await listenAt(listeners, site, log);
     const reloader = new Reloader(site, configPath, (input) => shell.accept(input), log);
     signals.onHangUp(() => shell.stopping || reloader.reload());
     const daemon = { site, core, shell, datapath, version, reloader };
     const admin = await openAdminSocket(adminSocket, (request) => administer(request, daemon));
-    circuits = await followCircuits(site, shell, log);
+    monitors.push(await followCircuits(site, shell, log));
     shell.accept({ type: "start" });
     const tunnels = site.tunnels.length === 1 ? "1 tunnel" : `${site.tunnels.length} tunnels`;
     log.write({

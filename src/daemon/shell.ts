@@ -1,10 +1,12 @@
 import { lookup } from "node:dns/promises";
 import type { TunnelConfiguration } from "../control/configuration.ts";
 import type { Core, Effect, Endpoint, Input, Instant, SessionParameters } from "../control/core.ts";
-import { canonicalAddress, endpointText, familyOf } from "../control/endpoint.ts";
+import { canonicalAddress, endpointText } from "../control/endpoint.ts";
+import { addressOfInterface } from "../kernel/addresses.ts";
 import type { Datapath } from "../kernel/datapath.ts";
 import { mtuFlaw } from "../kernel/inner-mtu.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
+import { ANYWHERE, placed } from "../kernel/placement.ts";
 import { applySocketOptions } from "../kernel/socket-options.ts";
 import { isIpv6Socket, pathMtu } from "../kernel/sockets.ts";
 import type { Log } from "./log.ts";
@@ -185,11 +187,14 @@ export class Shell {
   }
 
   #openSocket(request: Of<"open-socket">): void {
-    const { tunnel, localControlConnectionId, local, encapsulation } = request;
-    this.transport.open(localControlConnectionId, request);
-    const [fd, options] = [this.transport.descriptor(localControlConnectionId), this.#tunnels.get(tunnel)];
-    if (fd === undefined || options === undefined) return;
-    applySocketOptions(fd, familyOf(local.address), options, encapsulation === "udp");
+    const { tunnel, localControlConnectionId, encapsulation, family } = request;
+    const options = this.#tunnels.get(tunnel);
+    placed(options ?? ANYWHERE, () => {
+      const local = { ...request.local, address: presentAddress(request.local.address, family) };
+      this.transport.open(localControlConnectionId, { ...request, local });
+    });
+    const fd = this.transport.descriptor(localControlConnectionId);
+    if (fd !== undefined && options !== undefined) applySocketOptions(fd, family, options, encapsulation === "udp");
   }
 
   #performOnDatapath(
@@ -329,4 +334,9 @@ export class Shell {
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** "@eth0" is whatever address that interface has at the moment. Throws `KernelError`. */
+function presentAddress(address: string, family: 4 | 6): string {
+  return address.startsWith("@") ? addressOfInterface(address.slice(1), family) : address;
 }

@@ -124,6 +124,11 @@ export class Transport {
     }
   }
 
+  /** The local address of each connection's socket, as the kernel chose it when it was connected. */
+  *localAddresses(): Generator<readonly [localControlConnectionId: number, address: string]> {
+    for (const [id, { fd }] of this.#connections) yield [id, localAddress(fd).address];
+  }
+
   /** The descriptor to build a tunnel on; it stays ours. `undefined`: there is no such socket (any more). */
   descriptor(localControlConnectionId: number): number | undefined {
     return this.#connections.get(localControlConnectionId)?.fd;

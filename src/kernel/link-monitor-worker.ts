@@ -4,7 +4,8 @@ import { errnoName } from "./kernel-error.ts";
 import * as libc from "./libc.ts";
 import type { LinkMonitorMessage, LinkMonitorSetup } from "./link-monitor.ts";
 import { LinkWatch } from "./link-watch.ts";
-import { encodeRequests, parseReplies } from "./netlink-messages.ts";
+import { encodeRequests, type NetlinkReply, parseReplies } from "./netlink-messages.ts";
+import { SurroundingsWatch } from "./surroundings-watch.ts";
 
 /** The thread of link-monitor.ts: it waits for the kernel's news of interfaces until the event descriptor ends it. */
 const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
@@ -19,7 +20,7 @@ const POLL_OCTETS = 8;
 
 const port = parentPort;
 if (port === null) throw new Error("link-monitor-worker runs as a worker thread only");
-const { names, socket, eventFd }: LinkMonitorSetup = workerData;
+const { names, socket, eventFd, surroundings: setup }: LinkMonitorSetup = workerData;
 const post = (message: LinkMonitorMessage) => port.postMessage(message);
 const received = Buffer.allocUnsafeSlow(RECEIVE_OCTETS);
 /** nl_pid of struct sockaddr_nl, which the kernel chose. */
@@ -38,6 +39,8 @@ const watch = new LinkWatch(names, {
   },
 });
 
+const surroundings = setup && new SurroundingsWatch(setup, () => post({ type: "surroundings" }));
+
 /** The buffer was too small: news was lost, and everything is to be asked for once there is no more to read. */
 let isLost = false;
 
@@ -49,9 +52,14 @@ function takeNews(): boolean {
     if (length === -EINTR) continue;
     if (length === -ENOBUFS || length > RECEIVE_OCTETS) isLost = true;
     else if (length < 0) throw new Error(`rtnetlink cannot be read: ${errnoName(-length)}`);
-    else watch.take(parseReplies(received.subarray(0, length)), ownPort);
+    else take(parseReplies(received.subarray(0, length)));
   }
   return false;
+}
+
+function take(replies: readonly NetlinkReply[]): void {
+  watch.take(replies, ownPort);
+  surroundings?.take(replies);
 }
 
 function descriptors(): Buffer {
@@ -70,11 +78,14 @@ function run(): void {
   do {
     const isDrained = takeNews();
     if (performance.now() >= refreshAt || (isLost && isDrained)) {
+      if (isLost) surroundings?.lost();
       refreshAt = performance.now() + REFRESH_INTERVAL_MS;
       isLost = false;
       watch.refresh();
     }
-    const patience = isDrained ? Math.max(0, Math.ceil(refreshAt - performance.now())) : 0;
+    const now = performance.now();
+    const settleAt = now + (surroundings?.settle(now) ?? Number.POSITIVE_INFINITY);
+    const patience = isDrained ? Math.max(0, Math.ceil(Math.min(refreshAt, settleAt) - now)) : 0;
     polled.writeInt16LE(0, POLL_OCTETS + 6);
     libc.poll(polled, 2, patience);
   } while (!isEnded());

@@ -4,8 +4,11 @@ import * as libc from "./libc.ts";
 import type { LinkCondition, LinkErrors } from "./link-news.ts";
 import type { LinkWatchEvents } from "./link-watch.ts";
 import { NETLINK_ROUTE } from "./netlink-messages.ts";
+import { SURROUNDINGS_GROUPS, type SurroundingsSetup } from "./surroundings-watch.ts";
 
 export interface LinkMonitorEvents extends Pick<LinkWatchEvents, "condition" | "errors"> {
+  /** An address, a route or an awaited interface has come or gone; told only where they are watched. */
+  surroundings?(): void;
   /** Nothing more will be told. */
   failed(reason: string): void;
 }
@@ -15,11 +18,13 @@ export interface LinkMonitorSetup {
   /** A netlink socket that hears of all interfaces. */
   readonly socket: number;
   readonly eventFd: number;
+  readonly surroundings: SurroundingsSetup | undefined;
 }
 
 export type LinkMonitorMessage =
   | { readonly type: "condition"; readonly name: string; readonly condition: LinkCondition }
   | { readonly type: "errors"; readonly name: string; readonly errors: LinkErrors }
+  | { readonly type: "surroundings" }
   | { readonly type: "ready" };
 
 const RTMGRP_LINK = 1;
@@ -44,9 +49,9 @@ export class LinkMonitor {
   #hasEnded = false;
 
   /** Throws a `KernelError` where rtnetlink cannot be had. It runs from the built package only. */
-  constructor(names: readonly string[], events: LinkMonitorEvents) {
-    this.#socket = openLinkSocket();
-    const workerData: LinkMonitorSetup = { names, socket: this.#socket, eventFd: this.#eventFd };
+  constructor(names: readonly string[], events: LinkMonitorEvents, surroundings?: SurroundingsSetup) {
+    this.#socket = openLinkSocket(surroundings === undefined ? RTMGRP_LINK : RTMGRP_LINK | SURROUNDINGS_GROUPS);
+    const workerData: LinkMonitorSetup = { names, socket: this.#socket, eventFd: this.#eventFd, surroundings };
     this.#worker = new Worker(new URL("./link-monitor-worker.js", import.meta.url), {
       name: "links",
       workerData,
@@ -62,9 +67,7 @@ export class LinkMonitor {
     this.#ready = new Promise((resolve) => {
       this.#worker.on("message", (message: LinkMonitorMessage) => {
         if (message.type === "ready") resolve();
-        else if (this.#closing) return;
-        else if (message.type === "condition") events.condition(message.name, message.condition);
-        else events.errors(message.name, message.errors);
+        else if (!this.#closing) tell(events, message);
       });
     });
     this.#ended = new Promise((resolve) => {
@@ -99,12 +102,18 @@ export class LinkMonitor {
   };
 }
 
-function openLinkSocket(): number {
+function tell(events: LinkMonitorEvents, message: Exclude<LinkMonitorMessage, { readonly type: "ready" }>): void {
+  if (message.type === "surroundings") events.surroundings?.();
+  else if (message.type === "condition") events.condition(message.name, message.condition);
+  else events.errors(message.name, message.errors);
+}
+
+function openLinkSocket(groups: number): number {
   const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW | libc.SOCK_NONBLOCK, NETLINK_ROUTE);
   try {
     const address = Buffer.alloc(NETLINK_ADDRESS_OCTETS);
     address.writeUInt16LE(libc.AF_NETLINK, 0);
-    address.writeUInt32LE(RTMGRP_LINK, 8);
+    address.writeUInt32LE(groups, 8);
     libc.bind(fd, address);
     setReceiveBuffer(fd);
     return fd;

@@ -24,7 +24,7 @@ export interface ModuleSystem {
 }
 
 const CAP_NET_ADMIN = 12;
-const MODPROBE_FOLDERS = ["/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"];
+export const MODPROBE_FOLDERS = ["/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"];
 
 /** Loads the kernel's L2TP where that is needed and possible. Never rejects. */
 export async function probeKernelL2tp(system: ModuleSystem = thisMachine): Promise<KernelProbe> {
@@ -63,7 +63,7 @@ function mayAdministrate(system: ModuleSystem): boolean {
   return effective === undefined || ((BigInt(`0x${effective}`) >> BigInt(CAP_NET_ADMIN)) & 1n) === 1n;
 }
 
-function isLoaded(system: ModuleSystem, name: string): boolean {
+export function isLoaded(system: ModuleSystem, name: string): boolean {
   return (
     system.list("/sys/module").includes(name) ||
     (system.readFile(`/lib/modules/${system.release}/modules.builtin`) ?? "").includes(`/${name}.ko`)
@@ -83,7 +83,7 @@ async function load(system: ModuleSystem, name: string): Promise<string | undefi
 }
 
 /** "install NAME /bin/false" in the configuration of modprobe. */
-async function disabled(system: ModuleSystem, name: string): Promise<string | undefined> {
+export async function disabled(system: ModuleSystem, name: string): Promise<string | undefined> {
   const { output } = await system.modprobe(["--dry-run", "--verbose", name]);
   if (!/^install \S*(false|true)\b/m.test(output)) return undefined;
   const line = new RegExp(`^\\s*install\\s+${name.replaceAll("_", "[-_]")}\\s`, "m");
@@ -92,7 +92,7 @@ async function disabled(system: ModuleSystem, name: string): Promise<string | un
   return `the kernel module ${name} is disabled: remove its "install" line from ${where}`;
 }
 
-function missing(system: ModuleSystem, name: string, output: string): string | undefined {
+export function missing(system: ModuleSystem, name: string, output: string): string | undefined {
   const installed = system.list("/lib/modules");
   if (!installed.includes(system.release)) {
     const others = installed.length > 0 ? `; those of ${installed.join(", ")} are: restart into that kernel` : "";
@@ -103,7 +103,7 @@ function missing(system: ModuleSystem, name: string, output: string): string | u
   return `the kernel module ${name} is missing: ${hint}`;
 }
 
-function forbidden(system: ModuleSystem, name: string, output: string): string | undefined {
+export function forbidden(system: ModuleSystem, name: string, output: string): string | undefined {
   if (system.readFile("/proc/sys/kernel/modules_disabled")?.trim() === "1") {
     return `the kernel module ${name} is not loaded, and this kernel loads none any more (kernel.modules_disabled)`;
   }
@@ -111,7 +111,7 @@ function forbidden(system: ModuleSystem, name: string, output: string): string |
   return `the kernel module ${name} is not loaded and CAP_SYS_MODULE is missing: load it once with "modprobe ${name}"`;
 }
 
-const thisMachine: ModuleSystem = {
+export const thisMachine: ModuleSystem = {
   release: release(),
   hasL2tpFamily() {
     const socket = new NetlinkSocket(NETLINK_GENERIC);

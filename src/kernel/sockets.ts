@@ -1,5 +1,6 @@
 import { KernelError } from "./kernel-error.ts";
 import * as libc from "./libc.ts";
+import { applyPlacement } from "./placement.ts";
 import { decodeSocketAddress, encodeSocketAddress, type SocketAddress, socketAddressText } from "./socket-address.ts";
 
 /** UDP, or L2TP directly over IP (protocol 115, RFC 3931 4.1.1); the address says which IP version. */
@@ -66,6 +67,10 @@ export function isIpv6Socket(fd: number): boolean {
   return libc.getsockname(fd).readUInt16LE(0) === libc.AF_INET6;
 }
 
+export function close(fd: number): void {
+  libc.close(fd);
+}
+
 /** For options that only some kernels have or only root may set, and that make things faster, nothing else. */
 export function setIfPossible(fd: number, level: number, name: number, value: number): void {
   try {
@@ -85,6 +90,7 @@ function opened(kind: SocketKind, local: SocketAddress, prepare: (fd: number) =>
   });
   try {
     setOptions(fd, kind, isIpv6);
+    applyPlacement(fd);
     prepare(fd);
   } catch (error) {
     libc.close(fd);

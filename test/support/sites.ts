@@ -42,6 +42,8 @@ export function tunnel(name: string, more: Partial<TunnelConfiguration> = {}): T
     tos: 0,
     ttl: undefined,
     udpChecksum: true,
+    freebind: false,
+    bindDevice: undefined,
     authentication: { secrets: [], digest: "none", hidden: false, chapPassword: undefined },
     helloIntervalMs: 60_000,
     retransmit: { initialMs: 1_000, maxMs: 8_000, retries: 10, sccrqRetries: 10 },

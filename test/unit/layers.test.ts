@@ -37,6 +37,11 @@ const FORBIDDEN_IMPORTS: readonly Row[] = [
   ["src/daemon/one.ts", 'import koffi from "koffi";'],
   ["src/daemon/one.ts", 'import { pino } from "pino";'],
   ["src/daemon/one.ts", 'import convict from "convict";'],
+  ["src/daemon/one.ts", 'import { collect } from "../doctor/collect.ts";'],
+  ["src/doctor/one.ts", 'import { run } from "../daemon/run.ts";'],
+  ["src/doctor/one.ts", 'import { Lcce } from "../control/lcce.ts";'],
+  ["src/doctor/one.ts", 'import { EXIT } from "../cli/terminal.ts";'],
+  ["src/doctor/one.ts", 'import koffi from "koffi";'],
   ["src/cli/one.ts", 'import koffi from "koffi";'],
   ["src/main.ts", 'import { setup } from "xstate";'],
 ];
@@ -54,6 +59,9 @@ const ALLOWED_IMPORTS: readonly Row[] = [
   ["src/daemon/one.ts", 'import { openListener } from "../kernel/sockets.ts";'],
   ["src/daemon/log.ts", 'import { pino } from "pino";'],
   ["src/cli/one.ts", 'import { run } from "../daemon/run.ts";'],
+  ["src/cli/one.ts", 'import { collect } from "../doctor/collect.ts";'],
+  ["src/doctor/one.ts", 'import { loadSite } from "../config/load.ts";'],
+  ["src/doctor/one.ts", 'import { pathMtu } from "../kernel/sockets.ts";'],
 ];
 
 const CORE_GLOBALS = ["Date", "setTimeout", "setInterval", "Promise", "process", "Buffer", "console", "performance"];

@@ -185,7 +185,8 @@ function mayRun(
     case "activity":
       return what === String(connection?.localControlConnectionId);
     case "resolve":
-      return world.plan.roles[site] === "responder" && world.plan.peers[site] === "name";
+      // Who opens looks the name up for each attempt, and again while the connection is up.
+      return (world.plan.roles[site] === "responder" || connection !== undefined) && world.plan.peers[site] === "name";
     case "attempt":
       return connection === undefined && world.tunnelOpen(site) && world.plan.roles[site] !== "responder";
     case "setup":

@@ -45,6 +45,8 @@ describe("commands", () => {
     ],
     ["reload", { command: "reload", daemon: anywhere }],
     ["reload --conf a", { command: "reload", daemon: { conf: "a", socket: undefined } }],
+    ["doctor", { command: "doctor", conf: undefined, json: false }],
+    ["doctor --conf a --json", { command: "doctor", conf: "a", json: true }],
     ["--help", { command: "help" }],
     ["show -h", { command: "help" }],
     ["--version", { command: "version" }],
@@ -57,6 +59,8 @@ describe("commands", () => {
 
 describe("wrong usage", () => {
   const ROWS: readonly (readonly [line: string, wrong: string])[] = [
+    ["doctor paris", 'unexpected word "paris"'],
+    ["doctor --socket /s", "--socket means nothing to doctor"],
     ["", "a command or --conf FILE is missing"],
     ["check", "check needs --conf FILE"],
     ["check --conf", "--conf needs a file"],

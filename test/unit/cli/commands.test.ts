@@ -70,6 +70,7 @@ async function command(line: string): Promise<{ code: number; out: string; err: 
       case "reload":
         return reload(parsed, terminal);
       case "run":
+      case "doctor":
       case "help":
       case "version":
         throw new Error("not in this test");

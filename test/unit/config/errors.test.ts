@@ -11,7 +11,7 @@ const ROUTER_ID = 'allowed: an unsigned 32-bit value, dotted ("192.0.2.1") or an
 const LISTEN =
   "allowed: a list, each element udp:ADDRESS:PORT with a port from 1 to 65535, or ip:ADDRESS, with an IPv4 address or an IPv6 address in brackets";
 const LOCAL =
-  'allowed: an IPv4 or IPv6 address of this machine (link-local: with its interface, "fe80::1%eth0") or "auto"';
+  'allowed: an IPv4 or IPv6 address of this machine (link-local: with its interface, "fe80::1%eth0"), "auto", or "@" and an interface ("@eth0")';
 const PEER_ALLOWED =
   'allowed: an IPv4 or IPv6 address (link-local: with this end\'s interface, "fe80::2%eth0") or a DNS name';
 const CIDR = 'allowed: a list, each element an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")';
@@ -65,7 +65,7 @@ describe("one wrong value", () => {
     ],
     ['local = "eth0"', `local: found "eth0", ${LOCAL}`],
     ['local = "0.0.0.0"', `local: found "0.0.0.0", ${LOCAL}`],
-    ['local = "@eth0"', `local: found "@eth0", ${LOCAL} (known, but not supported in this version)`],
+    ['local = "@"', `local: found "@", ${LOCAL}`],
     ["peer_port = 0", "peer_port: found 0, allowed: an integer from 1 to 65535"],
     ["peer_port = 65536", "peer_port: found 65536, allowed: an integer from 1 to 65535"],
     ['peer_port = "1701"', 'peer_port: found "1701", allowed: an integer from 1 to 65535, did you mean 1701?'],

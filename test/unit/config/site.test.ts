@@ -24,6 +24,7 @@ describe("defaults", () => {
         hostname: hostname(),
         routerId: undefined,
         listen: [{ address: "0.0.0.0", port: 1701 }],
+        freebind: false,
         datapath: "auto",
         adminSocket: "/run/l2tpv3-lcc/admin.sock",
         logLevel: "info",
@@ -116,6 +117,7 @@ log_level = "trace"`;
       { address: "127.0.0.1", port: 1702 },
       { address: "127.0.0.1", port: 65_535 },
     ],
+    freebind: false,
     datapath: "none",
     adminSocket: "/tmp/a.sock",
     logLevel: "trace",
@@ -168,6 +170,12 @@ bridge = "br0"`);
     local: "192.0.2.1",
     localPort: 0,
     encapsulation: "udp",
+    df: undefined,
+    tos: 0,
+    ttl: undefined,
+    udpChecksum: true,
+    freebind: false,
+    bindDevice: undefined,
     authentication: {
       secrets: [octets("now"), octets("before")],
       digest: "sha1",
@@ -197,7 +205,9 @@ bridge = "br0"`);
         resyncAfter: 1_000,
         mtu: 9216,
         bridge: "br0",
+        isolated: false,
         addresses: [],
+        routes: [],
       },
     ],
   });
@@ -360,7 +370,7 @@ test("every line that conf/site.toml comments out is good too, and a default whe
   const [tunnel] = read(uncommented).tunnels;
   const [shown] = read(text).tunnels;
   // What is optional and has no default.
-  expect(tunnel).toMatchObject({ peerHostname: "site-b", peerRouterId: 0xc6336402 });
+  expect(tunnel).toMatchObject({ peerHostname: "site-b", peerRouterId: 0xc6336402, bindDevice: "vrf-red" });
   expect(tunnel?.sessions[0]).toMatchObject({
     bridge: "br0",
     call: "both",
@@ -371,7 +381,8 @@ test("every line that conf/site.toml comments out is good too, and a default whe
   });
   expect(tunnel?.authentication).toMatchObject({ digest: "md5", hidden: false, chapPassword: octets("another") });
   expect(tunnel?.authentication.secrets).toHaveLength(2);
-  const optional = { peerHostname: undefined, peerRouterId: undefined, authentication: shown?.authentication };
+  const named = { peerHostname: undefined, peerRouterId: undefined, bindDevice: undefined };
+  const optional = { ...named, df: undefined, ttl: undefined, authentication: shown?.authentication };
   expect(tunnel).toMatchObject({ df: true, ttl: 64 });
-  expect({ ...tunnel, ...optional, df: undefined, ttl: undefined, sessions: [] }).toEqual({ ...shown, sessions: [] });
+  expect({ ...tunnel, ...optional, sessions: [] }).toEqual({ ...shown, sessions: [] });
 });

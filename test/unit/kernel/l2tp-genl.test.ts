@@ -91,7 +91,7 @@ test("a family is found by its name, or not", () => {
     expect(Buffer.concat(request?.payload ?? []).toString("hex")).toBe(hex("03 01 0000 0900 0200 6c327470 00 000000"));
     return [{ errno: "", extendedAck: "", messages: [message] }];
   }, "l2tp");
-  expect(found).toBe(FAMILY);
+  expect(found).toEqual({ id: FAMILY, eventGroup: undefined });
   expect(resolveFamily(() => [{ errno: "ENOENT", extendedAck: "", messages: [] }], "l2tp")).toBeUndefined();
 });
 

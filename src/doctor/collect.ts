@@ -1,0 +1,124 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { networkInterfaces, release } from "node:os";
+import { listSecretFiles } from "../config/secret-paths.ts";
+import { L2TP_MODULES, moduleCondition } from "../kernel/module-condition.ts";
+import { isLoaded, thisMachine } from "../kernel/modules.ts";
+import { probeUserspace } from "../kernel/tap.ts";
+import type { DaemonAnswer } from "./daemon.ts";
+import type { Facts } from "./diagnose.ts";
+import type { FileFacts } from "./files.ts";
+import { readFirewall } from "./firewall.ts";
+import type { InterfaceFacts } from "./interfaces.ts";
+import type { KernelFacts } from "./kernel.ts";
+import type { NetworkFacts } from "./network.ts";
+import { addressesByInterface, askPeers } from "./peer-facts.ts";
+import { type Plan, sessionsOf } from "./plan.ts";
+import { readSockets } from "./proc-sockets.ts";
+
+export interface Questions {
+  readonly plan: Plan;
+  /** The configuration file, and what is wrong with it. */
+  readonly configuration: FileFacts["configuration"];
+  readonly warnings: readonly string[];
+  /** Asks the daemon at a socket to show what is up. */
+  askDaemon(socket: string): Promise<DaemonAnswer | { readonly error: string }>;
+}
+
+/** Looks at the machine once; changes nothing, loads nothing, binds nothing. Never rejects. */
+export async function collect({ plan, configuration, warnings, askDaemon }: Questions): Promise<Facts> {
+  const socket = plan.lcce.adminSocket;
+  const [answer, kernel, firewall, peers] = await Promise.all([
+    askDaemon(socket),
+    kernelFacts(plan),
+    readFirewall(),
+    askPeers(plan),
+  ]);
+  const addresses = addressesByInterface(networkInterfaces());
+  const daemonRuns = !("error" in answer);
+  const routes = [...peers.values()].flatMap(({ route }) => (route !== undefined && "device" in route ? route : []));
+  return {
+    files: { configuration, warnings, secrets: secretModes(configuration?.path) },
+    daemon: { socket, answer, socketExists: existsSync(socket) },
+    kernel,
+    ports: { sockets: readSockets(), addresses, daemonRuns },
+    interfaces: { devices: readDevices(), ours: daemonRuns ? answer.interfaces : [] },
+    network: { ...networkFacts(routes.flatMap(({ device }) => device ?? [])), firewall },
+    peers,
+  };
+}
+
+function secretModes(path: string | undefined): Map<string, number | string> {
+  const files = path === undefined ? [] : listSecretFiles(path);
+  return new Map(files.map((file) => [file, modeOf(file)]));
+}
+
+function modeOf(path: string): number | string {
+  try {
+    return statSync(path).mode;
+  } catch (error) {
+    return `cannot be looked at: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+async function kernelFacts(plan: Plan): Promise<KernelFacts> {
+  const names = [
+    ...L2TP_MODULES,
+    ...(plan.tunnels.some(({ encapsulation }) => String(encapsulation) === "ip") ? ["l2tp_ip", "l2tp_ip6"] : []),
+    ...(sessionsOf(plan).some(({ session }) => session.bridge !== undefined) ? ["bridge"] : []),
+  ];
+  const conditions = await Promise.all(
+    names.map(async (name) => [name, await moduleCondition(thisMachine, name)] as const),
+  );
+  const probe = probeUserspace();
+  return {
+    release: release(),
+    hasL2tp: isLoaded(thisMachine, "l2tp_netlink") ? attempt(() => thisMachine.hasL2tpFamily()) : false,
+    modules: new Map(conditions),
+    userspaceFlaw: probe.available ? undefined : probe.reason,
+    capabilities: BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(read("/proc/self/status"))?.[1] ?? "0"}`),
+  };
+}
+
+function readDevices(): InterfaceFacts["devices"] {
+  const folder = "/sys/class/net";
+  return new Map(
+    list(folder).map((name) => [
+      name,
+      {
+        isBridge: existsSync(`${folder}/${name}/bridge`),
+        hasCarrier: read(`${folder}/${name}/carrier`).trim() === "1",
+      },
+    ]),
+  );
+}
+
+function networkFacts(devices: readonly string[]): Omit<NetworkFacts, "firewall"> {
+  const own = [...new Set(devices)].filter((device) => device !== "lo");
+  const names = [
+    "ipv4/ip_forward",
+    "bridge/bridge-nf-call-iptables",
+    ...["all", ...own].map((device) => `ipv4/conf/${device}/rp_filter`),
+  ];
+  const settings = new Map<string, string>();
+  for (const name of names) {
+    const value = read(`/proc/sys/net/${name}`).trim();
+    if (value !== "") settings.set(name, value);
+  }
+  return { settings, devices: own };
+}
+
+function attempt<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch {
+    return undefined;
+  }
+}
+
+function read(path: string): string {
+  return attempt(() => readFileSync(path, "utf8")) ?? "";
+}
+
+function list(path: string): string[] {
+  return attempt(() => readdirSync(path)) ?? [];
+}

@@ -1,0 +1,113 @@
+import type { ModuleCondition } from "../kernel/module-condition.ts";
+import { type Finding, finding, hidden, ok } from "./finding.ts";
+import type { Plan } from "./plan.ts";
+
+export interface KernelFacts {
+  /** `uname -r`. */
+  readonly release: string;
+  /** Asked only where its module is loaded: asking would load it. `undefined`: could not be asked. */
+  readonly hasL2tp: boolean | undefined;
+  readonly modules: ReadonlyMap<string, ModuleCondition>;
+  /** Why no TAP device can be made; `undefined`: it can. */
+  readonly userspaceFlaw: string | undefined;
+  /** Effective capabilities, bit by bit. */
+  readonly capabilities: bigint;
+}
+
+/** Kernel 6.12 is where deleting sessions got fast; all from 4.x on can do what is needed. */
+const FAST_DELETES = [6, 12] as const;
+
+export function checkKernel(facts: KernelFacts, plan: Plan): Finding[] {
+  return [checkRelease(facts), checkL2tp(facts, plan), ...checkModules(facts, plan), checkUserspace(facts, plan)];
+}
+
+function checkRelease({ release }: KernelFacts): Finding {
+  const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
+  const isFast = major > FAST_DELETES[0] || (major === FAST_DELETES[0] && minor >= FAST_DELETES[1]);
+  if (isFast) return ok("kernel", `Linux ${release}`);
+  return finding(
+    "kernel",
+    "note",
+    `Linux ${release}, which takes about 37 ms to delete a session`,
+    "with hundreds of sessions take a kernel from 6.12 on",
+  );
+}
+
+/** How bad it is that the kernel's datapath cannot be had. */
+function severity({ lcce: { datapath } }: Plan): "note" | "warning" | "error" {
+  if (datapath === "kernel") return "error";
+  return datapath === "auto" ? "warning" : "note";
+}
+
+function checkL2tp({ hasL2tp, modules }: KernelFacts, plan: Plan): Finding {
+  const { state } = modules.get("l2tp_netlink") ?? {};
+  if (hasL2tp === false && (state === "loadable" || state === "blacklisted")) {
+    return ok("kernel L2TP", "the daemon will load it");
+  }
+  if (hasL2tp === true) return ok("kernel L2TP", 'the kernel knows the generic netlink family "l2tp"');
+  if (hasL2tp === undefined) return hidden("kernel L2TP", "the generic netlink families");
+  const advice = 'see the modules below, or take datapath = "userspace"';
+  return finding("kernel L2TP", severity(plan), 'the kernel has no generic netlink family "l2tp" now', advice);
+}
+
+function checkModules({ modules }: KernelFacts, plan: Plan): Finding[] {
+  return Array.from(modules, ([name, condition]) => checkModule(name, condition, plan));
+}
+
+function checkModule(name: string, { state, detail }: ModuleCondition, plan: Plan): Finding {
+  const check = `module ${name}`;
+  const status = name === "bridge" ? "error" : severity(plan);
+  switch (state) {
+    case "loaded":
+    case "loadable":
+      return ok(check, detail);
+    case "blacklisted":
+      return finding(check, "note", detail, `the daemon loads it by name; for others: modprobe ${name}`);
+    case "disabled":
+      return finding(check, status, detail, 'remove its "install" line, or put it into comments');
+    case "missing":
+      return finding(check, status, detail, 'install what is named there, or take datapath = "userspace"');
+    case "forbidden":
+      return finding(check, status, detail, `run modprobe ${name} as root, and put its name into /etc/modules-load.d`);
+  }
+}
+
+function checkUserspace({ userspaceFlaw }: KernelFacts, plan: Plan): Finding {
+  const check = "userspace datapath";
+  if (userspaceFlaw === undefined) return ok(check, "TAP devices can be made");
+  const status = plan.lcce.datapath === "userspace" ? "error" : "note";
+  return finding(check, status, userspaceFlaw, 'only datapath = "userspace" needs it, and "auto" to fall back on');
+}
+
+const CAPABILITIES = [
+  ["CAP_NET_ADMIN", 12n, "tunnels and interfaces cannot be made"],
+  ["CAP_NET_BIND_SERVICE", 10n, "ports below 1024 cannot be bound"],
+  ["CAP_NET_RAW", 13n, "sockets cannot be bound to a device, nor L2TP be carried over IP"],
+  ["CAP_SYS_MODULE", 16n, "missing kernel modules cannot be loaded"],
+  ["CAP_SYS_ADMIN", 21n, "other network namespaces cannot be entered"],
+] as const;
+
+/** Those of the doctor itself: who starts it as the daemon is started sees what the daemon will have. */
+export function checkCapabilities({ capabilities }: Pick<KernelFacts, "capabilities">, plan: Plan): Finding[] {
+  return CAPABILITIES.map(([name, bit, without]) => {
+    if (((capabilities >> bit) & 1n) === 1n) return ok(`capability ${name}`, "this process has it");
+    const lacks = `this process has it not: ${without}`;
+    if (!needed(name, plan)) return finding(`capability ${name}`, "note", lacks, "not needed with this configuration");
+    const advice = "start the daemon as root, or grant it in its systemd unit with AmbientCapabilities=";
+    return finding(`capability ${name}`, name === "CAP_NET_ADMIN" ? "error" : "warning", lacks, advice);
+  });
+}
+
+function needed(name: (typeof CAPABILITIES)[number][0], { lcce, tunnels }: Plan): boolean {
+  const ports = [...lcce.listen.map(({ port }) => port), ...tunnels.map(({ localPort }) => localPort)];
+  switch (name) {
+    case "CAP_NET_ADMIN":
+      return lcce.datapath !== "none";
+    case "CAP_NET_BIND_SERVICE":
+      return ports.some((port) => port > 0 && port < 1024);
+    case "CAP_SYS_MODULE":
+      return lcce.datapath === "kernel";
+    default:
+      return false;
+  }
+}

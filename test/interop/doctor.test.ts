@@ -1,0 +1,117 @@
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Finding } from "../../src/doctor/finding.ts";
+import { execute, namespacesMissing } from "../support/namespaces.ts";
+import { TwoSites } from "../support/two-sites.ts";
+
+const missing = namespacesMissing();
+const program = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+
+let sites: TwoSites;
+
+describe.skipIf(missing !== undefined)(`doctor${missing ? ` (${missing})` : ""}`, () => {
+  beforeEach(() => {
+    sites = new TwoSites();
+  });
+  afterEach(() => sites.remove());
+
+  test("what is wrong in a namespace, as JSON and in words, and nothing of the secret", async () => {
+    const secret = join(sites.directory, "lyon.secret");
+    writeFileSync(secret, "7Ohk0sheiquaimeix0\n");
+    chmodSync(secret, 0o640);
+    const { paris } = sites;
+    paris.namespace.ip("link", "add", "l2-lyon", "type", "veth", "peer", "name", "far");
+    const holder = paris.namespace.spawn(process.execPath, [
+      "-e",
+      'require("node:dgram").createSocket("udp4").bind(1701, () => console.log("bound"))',
+    ]);
+    await new Promise((resolve) => holder.stdout?.once("data", resolve));
+    const conf = join(sites.directory, "doctor.toml");
+    const extra = {
+      lcce: 'datapath = "userspace"',
+      tunnel: 'secret_file = "lyon.secret"\nlocal = "203.0.113.7"',
+      session: 'bridge = "br7"\naddresses = []\ncircuit = "eth9"\nmtu = 1500',
+    };
+    writeFileSync(conf, sites.configuration(paris, extra), { mode: 0o600 });
+
+    const { code, stdout, stderr } = await paris.namespace.run(process.execPath, [
+      program,
+      "doctor",
+      "--conf",
+      conf,
+      "--json",
+    ]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: "" });
+    const findings: Finding[] = JSON.parse(stdout);
+    const statuses = Object.fromEntries(findings.map(({ check, status }) => [check, status]));
+    expect(statuses).toMatchObject({
+      daemon: "note",
+      "userspace datapath": "ok",
+      "capability CAP_NET_ADMIN": "ok",
+      "port udp 0.0.0.0:1701": "error",
+      "local address of tunnel lyon": "warning",
+      "interface l2-lyon of session lyon/lan42": "error",
+      "bridge br7": "warning",
+      "circuit eth9": "warning",
+      "route of tunnel lyon": "ok",
+      "MTU of session lyon/lan42": "warning",
+      "IPsec of tunnel lyon": "note",
+      [`secret file ${secret}`]: "warning",
+    });
+    expect(findings.find(({ check }) => check.startsWith("port"))?.found).toBe(`in use by pid ${holder.pid} (node)`);
+    expect(findings.every(({ found, advice }) => found !== "" && advice !== "")).toBe(true);
+    expect(stdout).not.toContain("7Ohk0sheiquaimeix0");
+
+    const words = await paris.namespace.run(process.execPath, [program, "doctor", "--conf", conf]);
+    expect(words.code).toBe(1);
+    expect(words.stdout.trimEnd().split("\n")).toHaveLength(findings.length);
+    expect(words.stdout).toContain("warning  bridge br7: there is no such device → ");
+    expect(words.stdout).not.toContain("7Ohk0sheiquaimeix0");
+  });
+
+  test("a daemon that runs: its ports and interfaces are its own, and nothing is an error", async () => {
+    const { paris, lyon } = sites;
+    const lcce = 'datapath = "userspace"';
+    const [first] = [paris, lyon].map((site) => sites.start(site, sites.configuration(site, { lcce })));
+    await first?.untilUp(10_000);
+    const conf = first?.configurationFile ?? "";
+    const { code, stdout } = await paris.namespace.run(process.execPath, [program, "doctor", "--conf", conf, "--json"]);
+    const findings: Finding[] = JSON.parse(stdout);
+    expect(findings.filter(({ status }) => status === "error")).toEqual([]);
+    expect(code).toBe(0);
+    expect(findings.find(({ check }) => check === "daemon")?.found).toContain("1 of 1 tunnels established");
+    expect(findings.find(({ check }) => check.startsWith("interface l2-lyon"))?.found).toBe("there, and the daemon's");
+    expect(findings.find(({ check }) => check.startsWith("port"))?.found).toContain("in use by the daemon that runs");
+  });
+
+  test("without root it says what it could not look at; a broken file is an error among the others", async () => {
+    const conf = join(sites.directory, "broken.toml");
+    writeFileSync(conf, "[lcce]\nlisten = 5\n");
+    chmodSync(sites.directory, 0o755);
+    const { code, stdout } = await sites.paris.namespace.run("setpriv", [
+      "--reuid=65534",
+      "--regid=65534",
+      "--clear-groups",
+      process.execPath,
+      program,
+      "doctor",
+      "--conf",
+      conf,
+      "--json",
+    ]);
+    const findings: Finding[] = JSON.parse(stdout);
+    expect(code).toBe(1);
+    expect(findings[0]).toMatchObject({
+      check: "configuration",
+      status: "error",
+      found: expect.stringContaining(":2: lcce.listen"),
+    });
+    expect(findings.find(({ check }) => check === "capability CAP_NET_ADMIN")?.status).toBe("error");
+  });
+
+  test("wrong usage: exit code 2", async () => {
+    expect(await execute(process.execPath, [program, "doctor", "--jsn"])).toMatchObject({ code: 2 });
+  });
+});

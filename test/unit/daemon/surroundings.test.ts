@@ -1,0 +1,83 @@
+import { describe, expect, test } from "vitest";
+import type { Input } from "../../../src/control/core.ts";
+import { Listeners } from "../../../src/daemon/listeners.ts";
+import { Surroundings } from "../../../src/daemon/surroundings.ts";
+import { KernelError } from "../../../src/kernel/kernel-error.ts";
+
+const LOCAL = { address: "192.0.2.1", port: 1701 };
+
+describe("connections whose address has gone", () => {
+  function machine(...connections: readonly (readonly [number, string])[]) {
+    const inputs: Input[] = [];
+    let addresses = new Set<string>();
+    const ports = {
+      core: { accept: (input: Input) => inputs.push(input) },
+      sockets: { localAddresses: () => connections },
+      listeners: { retry: () => inputs.push({ type: "start" }) },
+      addresses: () => addresses,
+    };
+    const surroundings = new Surroundings(ports);
+    return (...now: readonly string[]) => {
+      inputs.length = 0;
+      addresses = new Set(now);
+      surroundings.changed();
+      return [...inputs];
+    };
+  }
+
+  test("they are told, and then everybody may try again; listeners are opened before", () => {
+    const change = machine([7, "192.0.2.1"], [8, "192.0.2.2"]);
+    expect(change("192.0.2.1", "192.0.2.2")).toEqual([{ type: "start" }, { type: "surroundings-changed" }]);
+    expect(change("192.0.2.2", "192.0.2.3")).toEqual([
+      { type: "start" },
+      {
+        type: "address-lost",
+        localControlConnectionId: 7,
+        reason: "this machine no longer has the address 192.0.2.1",
+      },
+      { type: "surroundings-changed" },
+    ]);
+  });
+
+  test("an address that was never there is bound on purpose, and any address is none", () => {
+    const change = machine([7, "203.0.113.1"], [8, "0.0.0.0"]);
+    change("192.0.2.1");
+    expect(change()).toEqual([{ type: "start" }, { type: "surroundings-changed" }]);
+  });
+});
+
+describe("listeners", () => {
+  function listeners(errnos: string[]) {
+    const events: string[] = [];
+    const transport = {
+      listen: () => {
+        const errno = errnos.shift();
+        if (errno !== undefined) throw new KernelError(errno, { errno, command: "bind" });
+      },
+    };
+    return { events, it: new Listeners(transport, { write: ({ event }) => void events.push(event) }) };
+  }
+
+  test("one whose address is missing is opened when it comes, once", () => {
+    const { events, it } = listeners(["EADDRNOTAVAIL", "EADDRNOTAVAIL"]);
+    it.listen(LOCAL);
+    it.retry();
+    expect(events).toEqual(["listener-waits"]);
+    it.retry();
+    it.retry();
+    expect(events).toEqual(["listener-waits", "listener-opened"]);
+  });
+
+  test("one whose port another program has is no matter of waiting", () => {
+    const { it } = listeners(["EADDRINUSE"]);
+    expect(() => it.listen(LOCAL)).toThrow("EADDRINUSE");
+  });
+
+  test("another program that was faster does not end the daemon", () => {
+    const { events, it } = listeners(["EADDRNOTAVAIL", "EADDRINUSE"]);
+    it.listen(LOCAL);
+    it.retry();
+    it.retry();
+    expect(events).toEqual(["listener-waits", "listener-failed", "listener-opened"]);
+  });
+});

@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { listSecretFiles } from "../../../src/config/secret-paths.ts";
+import { parseSocketTable } from "../../../src/doctor/proc-sockets.ts";
+import { moduleCondition } from "../../../src/kernel/module-condition.ts";
+import type { ModuleSystem } from "../../../src/kernel/modules.ts";
+import { decodePolicy, verdictFor } from "../../../src/kernel/xfrm.ts";
+
+describe("/proc/net", () => {
+  const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+  const row = (local: string) =>
+    ` 5: ${local} 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 4711 2 0 0\n`;
+
+  test("udp", () => {
+    expect(parseSocketTable("udp", `${HEAD}${row("0100007F:06A5")}`)).toEqual([
+      { protocol: "udp", address: "127.0.0.1", port: 1701, inode: "4711" },
+    ]);
+  });
+
+  test("udp6", () => {
+    const [any, one] = parseSocketTable(
+      "udp6",
+      HEAD + row("00000000000000000000000000000000:06A5") + row("B80D0120000000000000000001000000:06A5"),
+    );
+    expect(any).toMatchObject({ address: "::", port: 1701 });
+    expect(one).toMatchObject({ address: "2001:db8::1" });
+  });
+
+  test("raw: protocol 115 alone", () => {
+    expect(parseSocketTable("raw", HEAD + row("00000000:0073") + row("00000000:0001"))).toEqual([
+      { protocol: "ip", address: "0.0.0.0", port: 0, inode: "4711" },
+    ]);
+  });
+});
+
+describe("IPsec policies", () => {
+  interface Policy {
+    readonly prefix: readonly number[];
+    readonly length: number;
+    readonly protocol: number;
+    readonly port: number;
+    readonly direction: number;
+    readonly action: number;
+    readonly template: boolean;
+  }
+  const PROTECTING: Policy = {
+    prefix: [192, 0, 2, 0],
+    length: 24,
+    protocol: 17,
+    port: 1701,
+    direction: 1,
+    action: 0,
+    template: true,
+  };
+  /** As the kernel writes it: struct xfrm_userpolicy_info, then attributes. */
+  function message(policy: Policy): Buffer {
+    const octets = Buffer.alloc(policy.template ? 168 + 4 + 64 : 168);
+    octets.set(policy.prefix, 0);
+    octets.writeUInt16BE(policy.port, 32);
+    octets.writeUInt16BE(policy.port === 0 ? 0 : 0xffff, 34);
+    octets.writeUInt16LE(2, 40);
+    octets.writeUInt8(policy.length, 42);
+    octets.writeUInt8(policy.protocol, 44);
+    octets.writeUInt8(policy.direction, 160);
+    octets.writeUInt8(policy.action, 161);
+    if (policy.template) {
+      octets.writeUInt16LE(68, 168);
+      octets.writeUInt16LE(5, 170);
+    }
+    return octets;
+  }
+  const judge = (change: Partial<Policy>, address = "192.0.2.9") => {
+    const policy = decodePolicy(message({ ...PROTECTING, ...change }));
+    return verdictFor(policy === undefined ? [] : [policy], { address, protocol: 17, port: 1701 });
+  };
+
+  test("what protects, discards, lets pass, or is about something else", () => {
+    expect(judge({})).toBe("protected");
+    expect(judge({ protocol: 0, port: 0 })).toBe("protected");
+    expect(judge({}, "192.0.3.9")).toBe("none");
+    expect(judge({ length: 0 }, "10.0.0.1")).toBe("protected");
+    expect(judge({ protocol: 115 })).toBe("none");
+    expect(judge({ port: 500 })).toBe("none");
+    expect(judge({ direction: 0 })).toBe("none");
+    expect(judge({ template: false })).toBe("none");
+    expect(judge({ action: 1, template: false })).toBe("discarded");
+    expect(judge({}, "2001:db8::1")).toBe("none");
+  });
+});
+
+describe("one kernel module", () => {
+  const system = (change: Partial<ModuleSystem> = {}): ModuleSystem => ({
+    release: "6.1.0",
+    hasL2tpFamily: () => false,
+    readFile: () => undefined,
+    list: (path) => (path === "/lib/modules" ? ["6.1.0"] : []),
+    modprobe: async () => ({ succeeded: true, output: "" }),
+    ...change,
+  });
+  const files = (path: string, text: string): Partial<ModuleSystem> => ({
+    list: (folder) => (folder === "/etc/modprobe.d" ? ["x.conf"] : folder === "/lib/modules" ? ["6.1.0"] : []),
+    readFile: (file) => (file === path ? text : undefined),
+  });
+
+  test("loaded", async () => {
+    const list = (path: string) => (path === "/sys/module" ? ["l2tp_eth"] : []);
+    expect(await moduleCondition(system({ list }), "l2tp_eth")).toMatchObject({ state: "loaded" });
+  });
+
+  test("loadable, and nothing is loaded by asking", async () => {
+    const asked: (readonly string[])[] = [];
+    const modprobe = async (words: readonly string[]) => {
+      asked.push(words);
+      return { succeeded: true, output: "" };
+    };
+    expect(await moduleCondition(system({ modprobe }), "l2tp_eth")).toMatchObject({ state: "loadable" });
+    expect(asked.every((words) => words.includes("--dry-run"))).toBe(true);
+  });
+
+  test("blacklisted, however its name is written", async () => {
+    const found = await moduleCondition(
+      system(files("/etc/modprobe.d/x.conf", "# x\nblacklist l2tp-eth\n")),
+      "l2tp_eth",
+    );
+    expect(found).toEqual({
+      state: "blacklisted",
+      detail: "not loaded, and /etc/modprobe.d/x.conf keeps the kernel from loading it by itself",
+    });
+  });
+
+  test("disabled", async () => {
+    const modprobe = async () => ({ succeeded: true, output: "install /bin/false \n" });
+    const text = "install l2tp_eth /bin/false\n";
+    const found = await moduleCondition(system({ ...files("/etc/modprobe.d/x.conf", text), modprobe }), "l2tp_eth");
+    expect(found.state).toBe("disabled");
+    expect(found.detail).toContain("/etc/modprobe.d/x.conf");
+  });
+
+  test("missing, with what to install", async () => {
+    const modprobe = async () => ({ succeeded: false, output: "modprobe: FATAL: Module l2tp_eth not found" });
+    const readFile = (path: string) => (path === "/etc/os-release" ? "ID=ubuntu\n" : undefined);
+    expect(await moduleCondition(system({ modprobe, readFile }), "l2tp_eth")).toEqual({
+      state: "missing",
+      detail: "the kernel module l2tp_eth is missing: install linux-modules-extra-6.1.0",
+    });
+  });
+
+  test("not loaded, and this kernel loads none any more", async () => {
+    const readFile = (path: string) => (path === "/proc/sys/kernel/modules_disabled" ? "1\n" : undefined);
+    expect(await moduleCondition(system({ readFile }), "l2tp_eth")).toMatchObject({ state: "forbidden" });
+  });
+});
+
+test("the files with secrets that a configuration names", () => {
+  const directory = mkdtempSync(join(tmpdir(), "l2tpv3-lcc-doctor-"));
+  try {
+    const path = join(directory, "site.toml");
+    writeFileSync(
+      path,
+      '[template.t]\nsecret_file = "a"\n[tunnel.p]\nsecret_file = "/b"\nsecret_previous_file = "a"\n',
+    );
+    expect(listSecretFiles(path)).toEqual([join(directory, "a"), "/b"]);
+    writeFileSync(path, "no toml");
+    expect(listSecretFiles(path)).toEqual([]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
