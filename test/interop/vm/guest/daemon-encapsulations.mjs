@@ -1,10 +1,18 @@
 // Two daemons over each of UDP and IP, IPv4 and IPv6 (RFC 3931 4.1), and what the packets on the wire look like.
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { bothUp, check, equal, leftIn, loadedModules, matches, scenario, startBoth, within } from "./daemon-lab.mjs";
-
-/** Many daemons start here, each of which may take its time in an emulated machine. */
-const SOON_MS = 120_000;
+import {
+  bothUp,
+  check,
+  equal,
+  leftIn,
+  loadedModules,
+  matches,
+  SOON_MS,
+  scenario,
+  startBoth,
+  within,
+} from "./daemon-lab.mjs";
 
 /** Together in one ICRQ they are longer than the wire's MTU. */
 const LONG = "x".repeat(1_000);
@@ -116,7 +124,6 @@ async function checkWay(sites, way) {
   const { a, b } = await startBoth(sites, `${name}: comes up`, {
     a: settings(1, way),
     b: settings(2, way),
-    milliseconds: SOON_MS,
   });
   check(`${name}: a reaches b`, await sites.a.ping("192.168.7.2"));
   check(`${name}: b reaches a`, await sites.b.ping("192.168.7.1"));
@@ -142,7 +149,7 @@ async function checkRestart(sites, { name, ...way }, b) {
   const nothingLeft = () => leftIn(sites.a) === "";
   await within(`${name}: killed, nothing is left`, 10_000, nothingLeft, () => leftIn(sites.a));
   const again = sites.start(sites.a, settings(1, way));
-  await bothUp(`${name}: started again, it is up`, again, b, { milliseconds: SOON_MS });
+  await bothUp(`${name}: started again, it is up`, again, b);
   check(`${name}: and carries frames`, await sites.a.ping("192.168.7.2"));
   for (const daemon of [again, b]) equal(`${name}: SIGTERM of ${daemon.name}`, (await daemon.stop()).end, 0);
   const left = () => leftIn(sites.a) + leftIn(sites.b);
@@ -155,7 +162,6 @@ async function checkLinkLocal(sites, kind) {
   const { a, b } = await startBoth(sites, `link-local ${kind}: comes up`, {
     a: settings(1, way),
     b: settings(2, way),
-    milliseconds: SOON_MS,
   });
   check(`link-local ${kind}: frames flow`, await sites.a.ping("192.168.7.2"));
   const shown = [(await a.tunnel()).peer, (await b.tunnel()).peer];

@@ -125,7 +125,6 @@ await scenario("cookies, sublayer and sequencing", async (sites) => {
   const { a, b } = await startBoth(sites, `${MATRIX.length} sessions of all kinds come up`, {
     a: settings(0),
     b: settings(1),
-    milliseconds: 120_000,
   });
   const shown = [await a.tunnel(), await b.tunnel()];
   const pings = [];
