@@ -48,12 +48,14 @@ async function askDaemon(socket: string): Promise<DaemonAnswer | { readonly erro
   if (!reply.ok) return { error: reply.error };
   // Daemon and command are of one package.
   const { version, datapath, tunnels } = reply.result as ShowReport;
-  const sessions = tunnels.flatMap((tunnel) => tunnel.sessions);
+  const sessions = tunnels.flatMap(({ netns, sessions: own }) => own.map((session) => ({ ...session, netns })));
   return {
     version,
     datapath,
     tunnels: tunnels.length,
     established: tunnels.filter(({ state }) => state === "established").length,
-    interfaces: sessions.filter((each) => each.local_session_id !== 0).map((each) => each.interface),
+    interfaces: sessions
+      .filter((each) => each.local_session_id !== 0)
+      .map((each) => ({ name: each.interface, netns: each.netns })),
   };
 }

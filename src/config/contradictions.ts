@@ -1,5 +1,5 @@
 import type { SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
-import { isAnyAddress } from "../control/endpoint.ts";
+import { isAnyAddress, isLinkLocal } from "../control/endpoint.ts";
 import { canBeReached } from "./listen.ts";
 import type { Problems } from "./problems.ts";
 import type { ListenAddress } from "./site.ts";
@@ -35,6 +35,7 @@ export function findContradictions(
   const localTells = listen?.every(({ address }) => !isAnyAddress(address)) ?? true;
   for (const each of built) {
     checkPeer(each, listen, problems);
+    checkNetns(each, problems);
     checkTimes(each, problems);
     checkEndIds(each, problems);
     checkSessions(each, problems);
@@ -82,6 +83,16 @@ function checkPeer(
   );
   if (unselective && !table.wrong.has("peer_hostname") && !table.wrong.has("peer_router_id")) {
     problems.error(table.path, "a responder needs peer, peer_hostname or peer_router_id to know its peer by");
+  }
+}
+
+/** Node looks up the link of whoever sends among the interfaces of the daemon's own namespace. */
+function checkNetns({ table, tunnel }: BuiltTunnel, problems: Problems): void {
+  if (tunnel.netns === undefined) return;
+  for (const key of ["peer", "local"] as const) {
+    if (!isLinkLocal(tunnel[key] ?? "")) continue;
+    const advice = "allowed with netns: an address of wider scope, or a name";
+    problems.error(placeOf(table, key), `found "${tunnel[key]}", a link-local address, ${advice}`);
   }
 }
 
@@ -145,6 +156,19 @@ function checkSessions({ sessions }: BuiltTunnel, problems: Problems): void {
       problems.error(placeOf(table, "sequencing"), message);
     }
     checkCallType(table, session, problems);
+    checkVlan(table, session, problems);
+  }
+}
+
+/** Reported where `pseudowire` or `vlan` stand, unless one of them is wrong by itself. */
+function checkVlan(table: SessionTable, { pseudowire, vlan }: SessionConfiguration, problems: Problems): void {
+  if (table.wrong.has("pseudowire") || table.wrong.has("vlan")) return;
+  if (pseudowire === "vlan" && vlan === undefined) {
+    const text = 'vlan is missing, needed with pseudowire = "vlan": the tag of its frames on the wire, 1 to 4094';
+    problems.error(placeOf(table, "pseudowire"), text);
+  } else if (pseudowire === "ethernet" && vlan !== undefined) {
+    const text = 'only for pseudowire = "vlan": pseudowire "ethernet" passes frames with whatever tags they have';
+    problems.error(placeOf(table, "vlan"), text);
   }
 }
 
@@ -178,7 +202,16 @@ function checkCallType(table: SessionTable, session: SessionConfiguration, probl
   }
 }
 
+/** Names of devices are unique in each network namespace. */
 function checkInterfaces(built: readonly BuiltTunnel[], problems: Problems): void {
+  const namespaces = new Set(built.map(({ tunnel }) => tunnel.netns));
+  for (const netns of namespaces) {
+    const within = built.filter(({ tunnel }) => tunnel.netns === netns);
+    checkInterfacesWithin(within, problems);
+  }
+}
+
+function checkInterfacesWithin(built: readonly BuiltTunnel[], problems: Problems): void {
   const owners = new Map<string, string>();
   const all = built.flatMap(({ tunnel, sessions }) =>
     sessions.map((each) => ({ ...each, name: `${tunnel.name}/${each.session.name}` })),
@@ -221,7 +254,9 @@ function checkSelectors(built: readonly BuiltTunnel[], localTells: boolean, prob
       continue;
     const selectors = [tunnel.peer?.toLowerCase(), tunnel.peerHostname, tunnel.peerRouterId];
     if (selectors.every((selector) => selector === undefined)) continue;
-    const identity = JSON.stringify([...selectors, tunnel.encapsulation, localTells ? tunnel.local : "auto"]);
+    const device = tunnel.encapsulation === "udp" ? tunnel.bindDevice : undefined;
+    const local = localTells ? tunnel.local : "auto";
+    const identity = JSON.stringify([...selectors, tunnel.encapsulation, local, tunnel.netns, device]);
     const owner = owners.get(identity);
     if (owner === undefined) {
       owners.set(identity, tunnel.name);
@@ -240,7 +275,8 @@ function checkFlows(built: readonly BuiltTunnel[], problems: Problems): void {
   for (const { table, tunnel } of built) {
     if (tunnel.encapsulation === "ip" || tunnel.role === "responder") continue;
     if (tunnel.peer === undefined || tunnel.localPort === 0) continue;
-    const flow = JSON.stringify([tunnel.peer.toLowerCase(), tunnel.peerPort, tunnel.local, tunnel.localPort]);
+    const { peerPort, local, localPort, netns, bindDevice } = tunnel;
+    const flow = JSON.stringify([tunnel.peer.toLowerCase(), peerPort, local, localPort, netns, bindDevice]);
     const owner = owners.get(flow);
     if (owner === undefined) owners.set(flow, tunnel.name);
     else {

@@ -9,8 +9,6 @@ export interface Format<T> {
   accepts(value: unknown): value is T;
   /** The words that may be written, for "did you mean". */
   readonly choices?: readonly string[];
-  /** Values of the contract that a later version will take. */
-  readonly later?: (value: unknown) => boolean;
   /** What was meant, in the right form, where that can be guessed from a value of a wrong type. */
   readonly guess?: (value: unknown) => T | undefined;
   /** What is found is never shown, only what kind of value it is. */
@@ -27,12 +25,8 @@ export function text(name: string, allowed: string, accepts: (value: string) => 
   return { name, allowed, accepts: (value): value is string => typeof value === "string" && accepts(value) };
 }
 
-/** One of a few literals. `later` are those of the contract that this version does not know yet. */
-export function oneOf<const T extends string | number>(
-  name: string,
-  choices: readonly T[],
-  later: readonly string[] = [],
-): Format<T> {
+/** One of a few literals. */
+export function oneOf<const T extends string | number>(name: string, choices: readonly T[]): Format<T> {
   const known: readonly unknown[] = choices;
   const listed = choices.map((choice) => JSON.stringify(choice));
   return {
@@ -40,7 +34,6 @@ export function oneOf<const T extends string | number>(
     allowed: [listed.slice(0, -1).join(", "), listed.at(-1)].filter((part) => part !== "").join(" or "),
     accepts: (value): value is T => known.includes(value),
     choices: choices.filter((choice) => typeof choice === "string"),
-    later: (value) => later.some((word) => word === value),
   };
 }
 
@@ -60,7 +53,6 @@ export function listOf<T>(name: string, element: Format<T>): Format<readonly T[]
     allowed: `a list, each element ${element.allowed}`,
     accepts: (value): value is readonly T[] => Array.isArray(value) && value.every((item) => element.accepts(item)),
     culprit: (value) => (Array.isArray(value) ? value.find((item) => !element.accepts(item)) : value),
-    ...(element.later === undefined ? {} : { later: element.later }),
   };
 }
 

@@ -20,6 +20,7 @@ import {
   listenAddress,
   localAddress,
   mtu,
+  netns,
   ROLES,
   routerId,
   secret,
@@ -134,6 +135,10 @@ export const TUNNEL_KEYS = {
   bind_device: optional(
     interfaceName("bind-device"),
     "Interface or VRF that the sockets of this tunnel are bound to: they send and receive by it alone (SO_BINDTODEVICE). Needs CAP_NET_RAW. Default: none.",
+  ),
+  netns: optional(
+    netns,
+    "Network namespace of everything that belongs to this tunnel, as ip netns names it, or an absolute path such as /proc/1234/ns/net. Needs CAP_SYS_ADMIN. DNS names are resolved in the daemon's own. Default: the daemon's own.",
   ),
   local_port: optional(
     integer("local-port", 0, 65_535),
@@ -261,9 +266,13 @@ export const SESSION_KEYS = {
     "How remote_end_id, local_end_id and attachment_group become octets: as UTF-8 text, as an unsigned 32-bit integer in 4 octets, or from pairs of hexadecimal digits.",
   ),
   pseudowire: key(
-    oneOf("pseudowire", ["ethernet"], ["vlan"]),
+    oneOf("pseudowire", ["ethernet", "vlan"]),
     "ethernet",
-    "Pseudowire Type AVP: Ethernet port (RFC 4719).",
+    "Pseudowire Type AVP (RFC 4719 2.1): ethernet carries frames as they are, with their tags (port mode); vlan carries those of one VLAN, see vlan. Both ends need the same.",
+  ),
+  vlan: optional(
+    integer("vlan", 1, 4_094),
+    'The tag of IEEE 802.1Q that all frames of a pseudowire = "vlan" bear on their way to the peer and from it, and that the device\'s frames do not bear: 1 to 4094. Both ends need the same.',
   ),
   call: optional(
     oneOf("call", ROLES),
@@ -338,7 +347,7 @@ export const SESSION_KEYS = {
 /** Keys of the contract that a later version will take. */
 export const LATER_KEYS = {
   lcce: ["metrics"],
-  tunnel: ["dialect", "netns"],
+  tunnel: ["dialect"],
   session: [],
 } as const;
 

@@ -162,8 +162,14 @@ function buildSocketOptions(values: TunnelValues) {
     ttl: values.ttl ?? undefined,
     udpChecksum: values.udp_checksum,
     freebind: values.freebind,
+    netns: buildNetns(values.netns),
     bindDevice: values.bind_device ?? undefined,
   };
+}
+
+/** The one form in which they are compared: what `ip netns` has goes by its name. */
+function buildNetns(given: string | null): string | undefined {
+  return given?.replace(/^(?:\/var)?\/run\/netns\/(?=[^/]+$)/, "");
 }
 
 function buildRetransmit({ retransmit }: TunnelValues): RetransmitConfiguration {
@@ -187,6 +193,7 @@ function buildSession(
     ...(typedIn ? buildStaticSession(values) : {}),
     remoteEndId: typedIn ? new Uint8Array() : buildRemoteEndId(table, values, problems),
     pseudowire: values.pseudowire,
+    vlan: values.vlan ?? undefined,
     call: values.call ?? undefined,
     callType: values.call_type,
     attachmentGroup: buildEndId(table, "attachment_group", values, problems) ?? new Uint8Array(),

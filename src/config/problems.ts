@@ -45,7 +45,6 @@ export function wrongValue(format: Format<unknown>, value: unknown): string {
   const found = format.culprit === undefined ? value : format.culprit(value);
   const shown = format.confidential === true ? describeKind(found) : describeValue(found);
   const sentence = `found ${shown}, allowed: ${format.allowed}`;
-  if (format.later?.(found) === true) return `${sentence} (known, but not supported in this version)`;
   const guess = format.guess?.(found);
   if (format.accepts(guess)) return `${sentence}, did you mean ${JSON.stringify(guess)}?`;
   return typeof found === "string" ? `${sentence}${didYouMean(found, format.choices ?? [])}` : sentence;

@@ -61,6 +61,12 @@ export const trueOrFalse = matching(
 export const interfaceName = (name: string) =>
   text(name, "an interface name: 1 to 15 printable characters without space, /, : and %", isInterfaceName);
 
+export const netns = text(
+  "netns",
+  'the name of a network namespace as of ip netns ("blue"), or an absolute path ("/proc/1234/ns/net")',
+  (value) => /^\/[^\0]*[^/\0]$/.test(value) || (/^[^/\0]{1,255}$/.test(value) && value !== "." && value !== ".."),
+);
+
 export const listenAddress = text(
   "listen-address",
   "udp:ADDRESS:PORT with a port from 1 to 65535, or ip:ADDRESS, with an IPv4 address or an IPv6 address in brackets",

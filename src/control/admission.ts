@@ -5,8 +5,11 @@ import type { AvpName } from "../avp/registry.ts";
 import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { because, CDN, ERROR, generalError, printable, type Result, STOPCCN } from "./result-codes.ts";
 
-/** IANA "L2TPv3 Pseudowire Types": Ethernet (RFC 4719). */
-export const ETHERNET_PSEUDOWIRE = 5;
+/** IANA "L2TPv3 Pseudowire Types": Ethernet VLAN and Ethernet (RFC 4719 2.1). */
+export const PSEUDOWIRE_TYPES = { vlan: 4, ethernet: 5 } as const satisfies Record<
+  SessionConfiguration["pseudowire"],
+  number
+>;
 
 /** L2-Specific Sublayer AVP values (RFC 3931 5.4.4). */
 const SUBLAYERS = ["none", "default"] as const;
@@ -84,6 +87,17 @@ export function unknownTypeFlaw(decoded: Extract<DecodedMessage, { readonly kind
   if (!decoded.mandatory) return undefined;
   const message = `unknown message type ${decoded.messageType} of vendor ${decoded.vendorId}`;
   return generalError(ERROR.unknownMandatoryAvp, message);
+}
+
+/**
+ * Whether the call is for a pseudowire of the type that is configured: both ends are ports, or both are VLANs
+ * (RFC 4719 2.1, 3.1).
+ */
+export function typeFlaw({ pseudowireType }: AvpValues, { pseudowire }: SessionConfiguration): Result | undefined {
+  const type = PSEUDOWIRE_TYPES[pseudowire];
+  if (pseudowireType === type) return undefined;
+  const text = `pseudowire type ${pseudowireType} is asked for, here it is ${type} (pseudowire = "${pseudowire}")`;
+  return because(CDN.pseudowireTypeNotSupported, text);
 }
 
 /** What a message asks of the data packets that we send, or why that cannot be done. */

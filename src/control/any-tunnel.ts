@@ -53,6 +53,8 @@ export interface AnyTunnel {
   hurry(turn: Turn): void;
   /** The machine no longer has the connection's local address. */
   addressLost(connection: ControlConnection, reason: string, turn: Turn): void;
+  /** The tunnel's network namespace is not there (any more). */
+  namespaceLost(reason: string, turn: Turn): void;
   changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void;
   open(turn: Turn): void;
   close(cause: Result, turn: Turn): void;

@@ -1,6 +1,6 @@
 import type { ControlMessage } from "../avp/messages.ts";
 import type { CallMessage } from "../fsm/call.ts";
-import { ETHERNET_PSEUDOWIRE, type L2Sublayer, SEQUENCING_LEVELS } from "./admission.ts";
+import { type L2Sublayer, PSEUDOWIRE_TYPES, SEQUENCING_LEVELS } from "./admission.ts";
 import { CIRCUIT, statusOf } from "./circuit-status.ts";
 import type { SessionConfiguration } from "./configuration.ts";
 import type { SessionState } from "./session-state.ts";
@@ -54,11 +54,11 @@ function offer(session: SessionState) {
   };
 }
 
-function request(session: SessionState, { remoteEndId }: SessionConfiguration, turn: Turn) {
+function request(session: SessionState, { remoteEndId, pseudowire }: SessionConfiguration, turn: Turn) {
   return {
     ...offer(session),
     serialNumber: turn.nextSerialNumber(),
-    pseudowireType: ETHERNET_PSEUDOWIRE,
+    pseudowireType: PSEUDOWIRE_TYPES[pseudowire],
     remoteEndId,
     ...(session.tieBreaker === undefined ? {} : { tieBreaker: session.tieBreaker }),
   };

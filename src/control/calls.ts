@@ -1,6 +1,6 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import type { AvpValues, MessageName } from "../avp/messages.ts";
-import { avpsOf, compareTieBreakers, ETHERNET_PSEUDOWIRE, formFlaw, framingOf, mtuFlaw } from "./admission.ts";
+import { avpsOf, compareTieBreakers, formFlaw, framingOf, mtuFlaw, typeFlaw } from "./admission.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import { because, CDN, describeResult, ERROR, generalError, type Result } from "./result-codes.ts";
 import type { Session } from "./session.ts";
@@ -123,9 +123,8 @@ function sessionFor(name: Request, { sessions }: Sessions, avps: AvpValues): Ses
 }
 
 function callFlaw(name: Request, { configuration, state }: Session, avps: AvpValues): Result | undefined {
-  if (avps.pseudowireType !== ETHERNET_PSEUDOWIRE) {
-    return because(CDN.pseudowireTypeNotSupported, `pseudowire type ${avps.pseudowireType}`);
-  }
+  const mismatch = typeFlaw(avps, configuration);
+  if (mismatch !== undefined) return mismatch;
   if (state.closed) return because(CDN.administrative, "closed by the administrator");
   if (name !== REQUESTS[configuration.callType]) return WRONG_CALL_TYPE[name];
   const framing = framingOf(avps, configuration);

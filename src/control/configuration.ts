@@ -59,7 +59,10 @@ export interface SessionConfiguration {
   readonly static?: StaticSessionConfiguration;
   /** The octets of the Remote End ID AVP (RFC 3931 5.4.4): what the two ends must agree on. */
   readonly remoteEndId: Uint8Array;
-  readonly pseudowire: "ethernet";
+  /** The type of both ends (RFC 4719 2.1): all frames as they are, or those of one VLAN. */
+  readonly pseudowire: "ethernet" | "vlan";
+  /** The tag of IEEE 802.1Q on the wire, 1 to 4094: there with pseudowire "vlan", and there alone. */
+  readonly vlan: number | undefined;
   /** Who sends the ICRQ. `undefined`: the side that opened the control connection. */
   readonly call: Role | undefined;
   /** "outgoing": the caller asks the other end to place the call, with an OCRQ (RFC 3931 7.4). RFC 4719 has "incoming". */
@@ -121,6 +124,8 @@ export interface TunnelConfiguration {
   readonly udpChecksum: boolean;
   /** Bind `local` even while the machine has no such address. */
   readonly freebind: boolean;
+  /** Network namespace of everything that belongs to the tunnel: a name or an absolute path; `undefined`: the daemon's own. */
+  readonly netns: string | undefined;
   /** Interface or VRF that the control connections' sockets are bound to. */
   readonly bindDevice: string | undefined;
   readonly authentication: AuthenticationConfiguration;

@@ -9,7 +9,7 @@ import {
 } from "../fsm/control-connection.ts";
 import { Authentication, type AuthenticationState } from "./authentication.ts";
 import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
-import type { Endpoint, Instant } from "./core.ts";
+import type { Endpoint, Instant, LocalEndpoint } from "./core.ts";
 import { encapsulationOf, endpointText, familyOf, sameEndpoint } from "./endpoint.ts";
 import {
   type ChannelState,
@@ -44,7 +44,7 @@ export interface ControlConnectionState {
   life: "open" | "stopping" | "lingering";
   remote: Endpoint;
   /** The socket that took the SCCRQ: a responder answers from it until the connection is established. */
-  readonly listener: Endpoint | undefined;
+  readonly listener: LocalEndpoint | undefined;
   /** Whose socket carries our messages: our own id, a successor's id, or 0 for the listener's. */
   socket: number;
   readonly tieBreaker: Uint8Array | undefined;

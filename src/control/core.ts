@@ -13,6 +13,14 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** A local address and port, and where on the machine its socket is. */
+export interface LocalEndpoint extends Endpoint {
+  /** Absent: the daemon's own network namespace. In two of them the same addresses may be anybody's. */
+  readonly netns?: string | undefined;
+  /** Interface or VRF that the socket is bound to; absent: none. */
+  readonly device?: string | undefined;
+}
+
 /** The only source of chance. Real ones must be cryptographically strong (RFC 3931 8.2); tests seed theirs. */
 export interface Entropy {
   /** Uniform over 0 .. 2^32-1. */
@@ -45,6 +53,8 @@ export interface SessionParameters {
   readonly sequenceWindow: number;
   readonly resyncAfter: number;
   readonly interfaceName: string;
+  /** The tag that frames bear on the wire and not in the device; `undefined`: they are as they are. */
+  readonly vlan: number | undefined;
   /** Octets; "auto": as much as fits the path to the peer unfragmented. */
   readonly mtu: number | "auto";
   readonly bridge: string | undefined;
@@ -71,7 +81,7 @@ export interface CircuitErrorCounts {
 export type Input =
   | { readonly type: "start" }
   /** A control message (T bit set; Ver 3, or Ver 2 without ids). `to` is the local address and port of the socket that received it. */
-  | { readonly type: "datagram"; readonly from: Endpoint; readonly to: Endpoint; readonly octets: Uint8Array }
+  | { readonly type: "datagram"; readonly from: Endpoint; readonly to: LocalEndpoint; readonly octets: Uint8Array }
   /** `others`: what else the name stands for, to be tried after `address`. */
   | {
       readonly type: "peer-resolved";
@@ -88,12 +98,26 @@ export type Input =
   /** Data packets received on all sessions of the connection since it began: the answer to `query-activity`. */
   | { readonly type: "activity"; readonly localControlConnectionId: number; readonly receivedPackets: number }
   /** For every session whose `circuit`, or own device where it has none, is this interface; nothing is told of an interface that is up from the start. */
-  | { readonly type: "circuit"; readonly interfaceName: string; readonly condition: CircuitCondition }
-  | { readonly type: "circuit-errors"; readonly interfaceName: string; readonly errors: CircuitErrorCounts }
+  | {
+      readonly type: "circuit";
+      readonly interfaceName: string;
+      /** Whose interface it is; absent: the daemon's own network namespace. */
+      readonly netns?: string | undefined;
+      readonly condition: CircuitCondition;
+    }
+  | {
+      readonly type: "circuit-errors";
+      readonly interfaceName: string;
+      readonly netns?: string | undefined;
+      readonly errors: CircuitErrorCounts;
+    }
   /** An address, a route, or an interface that the configuration names has come or changed: what failed may succeed. */
   | { readonly type: "surroundings-changed" }
   /** The machine no longer has the address that this connection's socket is bound to. */
   | { readonly type: "address-lost"; readonly localControlConnectionId: number; readonly reason: string }
+  /** The network namespace of tunnels is not there (any more): everything of them is to be given up. */
+  | { readonly type: "namespace-lost"; readonly netns: string; readonly reason: string }
+  | { readonly type: "namespace-found"; readonly netns: string }
   | { readonly type: "open"; readonly tunnel: string; readonly session?: string }
   | { readonly type: "close"; readonly tunnel: string; readonly session?: string }
   /**
@@ -146,7 +170,7 @@ export type Effect =
       readonly octets: Uint8Array;
     }
   /** Answer without a connection, from the listener whose local address and port is `from`. */
-  | { readonly type: "reply"; readonly from: Endpoint; readonly to: Endpoint; readonly octets: Uint8Array }
+  | { readonly type: "reply"; readonly from: LocalEndpoint; readonly to: Endpoint; readonly octets: Uint8Array }
   /** `family`: the IP version that the answer has to be of; `undefined`: any. */
   | {
       readonly type: "resolve-peer";

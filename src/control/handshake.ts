@@ -1,7 +1,7 @@
 import { type DecodedMessage, hasCiscoAvps } from "../avp/decode.ts";
 import { encodeMessage } from "../avp/encode.ts";
 import type { AvpValues, ControlMessage, MessageName } from "../avp/messages.ts";
-import { avpsOf, ETHERNET_PSEUDOWIRE, identityFlaw } from "./admission.ts";
+import { avpsOf, identityFlaw, PSEUDOWIRE_TYPES } from "./admission.ts";
 import type { Authentication } from "./authentication.ts";
 import { chapAvps, chapFlaw } from "./chap.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
@@ -23,7 +23,7 @@ export function opening(
     hostName: turn.hostname,
     routerId: turn.routerId,
     assignedControlConnectionId: connection.id,
-    pseudowireCapabilitiesList: [ETHERNET_PSEUDOWIRE],
+    pseudowireCapabilitiesList: Object.values(PSEUDOWIRE_TYPES),
     receiveWindowSize: configuration.receiveWindow,
     ...authentication.nonce,
     ...chapAvps(name, authentication),

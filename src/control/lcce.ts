@@ -8,10 +8,10 @@ import { receiveSccrq } from "./answering.ts";
 import type { AnyTunnel } from "./any-tunnel.ts";
 import type { LcceConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection, type ControlConnectionState } from "./control-connection.ts";
-import type { Core, Effect, Endpoint, Entropy, Input, Instant } from "./core.ts";
+import type { Core, Effect, Endpoint, Entropy, Input, Instant, LocalEndpoint } from "./core.ts";
 import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
-import { tunnelFor } from "./peer-selection.ts";
+import { isPlaceOf, tunnelFor } from "./peer-selection.ts";
 import { RefusalLimit } from "./refusal-limit.ts";
 import { Registry } from "./registry.ts";
 import { because, CDN, printable, STOPCCN } from "./result-codes.ts";
@@ -195,17 +195,19 @@ export class Lcce implements Core {
         this.#connections.get(input.localControlConnectionId)?.activity(input.receivedPackets, turn);
         return;
       case "circuit":
-        for (const [session, connection] of this.#attachedTo(input.interfaceName)) {
+        for (const [session, connection] of this.#attachedTo(input)) {
           session.circuitChanged(input.condition, connection, turn);
         }
         return;
       case "circuit-errors":
-        for (const [session, connection] of this.#attachedTo(input.interfaceName)) {
+        for (const [session, connection] of this.#attachedTo(input)) {
           session.circuitErrors(input.errors, connection, turn);
         }
         return;
       case "surroundings-changed":
       case "address-lost":
+      case "namespace-lost":
+      case "namespace-found":
         surroundingsChanged(input, this.#tunnels, turn);
         return;
       case "open":
@@ -230,7 +232,7 @@ export class Lcce implements Core {
     const connection = this.#connections.get(controlConnectionId);
     if (connection !== undefined) return [connection.authentication.witness];
     if (controlConnectionId !== 0) return [];
-    const near = [...this.#connections.owners()].filter(({ state }) => sameEndpoint(state.remote, from));
+    const near = [...this.#connections.owners()].filter((each) => this.#isFrom(each, from, to));
     const witnesses = near.map(({ authentication }) => authentication.witness);
     const tunnel = tunnelFor(this.#negotiated, decodeMessage(octets), from, to);
     return tunnel === undefined ? witnesses : [tunnel.configuration.authentication, ...witnesses];
@@ -262,10 +264,10 @@ export class Lcce implements Core {
 
   #receiveFor(connection: ControlConnection, input: Of<"datagram">, turn: Turn): void {
     const { state, authentication } = connection;
-    const { from, octets } = input;
+    const { from, to, octets } = input;
     const anyPort = state.initiator && state.state === "wait-ctl-reply" && encapsulationOf(from) === "udp";
     const isPort = from.port === state.remote.port || (anyPort && encapsulationOf(state.remote) === "udp");
-    if (from.address !== state.remote.address || !isPort) {
+    if (from.address !== state.remote.address || !isPort || !this.#isPlaceOf(connection, to)) {
       turn.log("debug", "wrong-source", "datagram from another address than the peer's", sender(from));
     } else if (!authentication.verify(octets)) this.#discardForged(connection, from, turn);
     else this.#receiveOn(connection, decodeMessage(octets, authentication.unhidingKey), input, turn);
@@ -286,8 +288,8 @@ export class Lcce implements Core {
   #receiveEarlyStopCcn(input: Of<"datagram">, turn: Turn): void {
     let suspect: ControlConnection | undefined;
     for (const connection of this.#connections.owners()) {
-      const { remoteControlConnectionId, remote, life } = connection.state;
-      if (!sameEndpoint(remote, input.from)) continue;
+      const { remoteControlConnectionId, life } = connection.state;
+      if (!this.#isFrom(connection, input.from, input.to)) continue;
       if (!connection.authentication.verify(input.octets)) {
         // It need not be for one that is over: the peer may have begun anew and given up since.
         if (life === "open") suspect = connection;
@@ -300,6 +302,15 @@ export class Lcce implements Core {
       return;
     }
     if (suspect !== undefined) this.#discardForged(suspect, input.from, turn);
+  }
+
+  #isFrom(connection: ControlConnection, from: Endpoint, to: LocalEndpoint): boolean {
+    return sameEndpoint(connection.state.remote, from) && this.#isPlaceOf(connection, to);
+  }
+
+  #isPlaceOf({ state }: ControlConnection, to: LocalEndpoint): boolean {
+    const tunnel = this.#tunnels.get(state.tunnel);
+    return tunnel !== undefined && isPlaceOf(tunnel.configuration, to);
   }
 
   #discardForged({ state }: ControlConnection, from: Endpoint, turn: Turn): void {
@@ -360,8 +371,12 @@ export class Lcce implements Core {
   }
 
   /** The sessions with this attachment circuit, and the control connection of each that has one. */
-  *#attachedTo(interfaceName: string): Generator<readonly [Session, ControlConnection | undefined]> {
+  *#attachedTo({
+    interfaceName,
+    netns,
+  }: Of<"circuit" | "circuit-errors">): Generator<readonly [Session, ControlConnection | undefined]> {
     for (const tunnel of this.#tunnels.values()) {
+      if (tunnel.configuration.netns !== netns) continue;
       for (const session of tunnel.sessions.values()) {
         if (!(session instanceof Session) || circuitOf(session) !== interfaceName) continue;
         const connection = this.#connections.get(session.state.localControlConnectionId);

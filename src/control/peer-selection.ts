@@ -1,7 +1,7 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import { avpsOf } from "./admission.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
-import type { Endpoint } from "./core.ts";
+import type { Endpoint, LocalEndpoint } from "./core.ts";
 import { encapsulationOf, isAnyAddress } from "./endpoint.ts";
 import type { Tunnel } from "./tunnel.ts";
 
@@ -10,7 +10,7 @@ export function tunnelFor(
   tunnels: readonly Tunnel[],
   decoded: DecodedMessage,
   from: Endpoint,
-  to: Endpoint,
+  to: LocalEndpoint,
 ): Tunnel | undefined {
   const { hostName, routerId } = avpsOf(decoded);
   let best: Tunnel | undefined;
@@ -33,9 +33,17 @@ export function tunnelFor(
   return best;
 }
 
+/** Whether what came by this socket may be for the tunnel: in two network namespaces the same address may be two peers. */
+export function isPlaceOf({ netns }: TunnelConfiguration, to: LocalEndpoint): boolean {
+  return netns === to.netns;
+}
+
 /** Whether a request that came to this address may be for the tunnel. */
-function listensAt({ local, encapsulation }: TunnelConfiguration, to: Endpoint): boolean {
-  if (encapsulation !== encapsulationOf(to)) return false;
+function listensAt(configuration: TunnelConfiguration, to: LocalEndpoint): boolean {
+  const { local, encapsulation, bindDevice } = configuration;
+  if (encapsulation !== encapsulationOf(to) || !isPlaceOf(configuration, to)) return false;
+  // Over IP there is one listener for all interfaces; over UDP one that is bound to it takes all that comes by it.
+  if (encapsulation === "udp" && bindDevice !== to.device) return false;
   return local === "auto" || local.startsWith("@") || isAnyAddress(to.address) || to.address === local;
 }
 

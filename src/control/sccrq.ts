@@ -4,7 +4,7 @@ import { avpsOf, formFlaw, recoveryFlaw } from "./admission.ts";
 import { Authentication } from "./authentication.ts";
 import { challengeFlaw } from "./chap.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
-import type { Endpoint } from "./core.ts";
+import type { Endpoint, LocalEndpoint } from "./core.ts";
 import { endpointText } from "./endpoint.ts";
 import type { Result } from "./result-codes.ts";
 import type { TunnelState } from "./tunnel-state.ts";
@@ -16,7 +16,7 @@ const FORGERY_LOG_MS = 60_000;
 /** A datagram as it came; `to` is the socket that took it. */
 export interface Request {
   readonly from: Endpoint;
-  readonly to: Endpoint;
+  readonly to: LocalEndpoint;
   readonly octets: Uint8Array;
 }
 

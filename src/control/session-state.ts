@@ -112,6 +112,7 @@ export function sessionParameters(
     sequenceWindow: configuration.sequenceWindow,
     resyncAfter: configuration.resyncAfter,
     interfaceName: configuration.interfaceName,
+    vlan: configuration.vlan,
     mtu: configuration.mtu,
     bridge: configuration.bridge,
     isolated: configuration.isolated,

@@ -6,8 +6,8 @@ import { stepOutgoingCallRecipient } from "../fsm/outgoing-call-recipient.ts";
 import { stepOutgoingCallSender } from "../fsm/outgoing-call-sender.ts";
 import {
   confirmationFlaw,
-  ETHERNET_PSEUDOWIRE,
   framingOf,
+  PSEUDOWIRE_TYPES,
   replyFlaw,
   SEQUENCING_LEVELS,
   sendsSequenced,
@@ -94,9 +94,11 @@ export class Session {
   call(connection: ControlConnection, turn: Turn): void {
     if (this.busy || this.state.closed) return;
     const types = connection.state.peerPseudowireTypes;
-    if (!types.includes(ETHERNET_PSEUDOWIRE)) {
+    const { pseudowire } = this.configuration;
+    const type = PSEUDOWIRE_TYPES[pseudowire];
+    if (!types.includes(type)) {
       // RFC 3931 5.4.4: a type that the peer has not listed must not be requested.
-      this.state.lastError = `the peer does not offer Ethernet pseudowires, only types ${types.join(", ")}`;
+      this.state.lastError = `the peer does not offer pseudowires of type ${type} (${pseudowire}), only types ${types.join(", ")}`;
       turn.log("warn", "pseudowire-type-not-offered", this.state.lastError, this.#journal.context);
       return;
     }

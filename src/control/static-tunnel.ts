@@ -217,6 +217,12 @@ export class StaticTunnel implements AnyTunnel {
     this.#retry.hurry(turn);
   }
 
+  namespaceLost(reason: string, turn: Turn): void {
+    const live = this.live(turn);
+    if (live === undefined) this.#fail(reason, turn);
+    else this.refused(live, reason, turn);
+  }
+
   changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void {
     this.configuration = { ...this.configuration, authentication };
     const live = this.live(turn);

@@ -5,12 +5,31 @@ import type { Turn } from "./turn.ts";
 
 /** What the machine's addresses, routes and interfaces have to do with the tunnels. */
 export function surroundingsChanged(
-  input: Extract<Input, { readonly type: "surroundings-changed" | "address-lost" }>,
+  input: Extract<
+    Input,
+    { readonly type: "surroundings-changed" | "address-lost" | "namespace-lost" | "namespace-found" }
+  >,
   tunnels: ReadonlyMap<string, AnyTunnel>,
   turn: Turn,
 ): void {
-  if (input.type === "surroundings-changed") for (const tunnel of tunnels.values()) tunnel.hurry(turn);
-  else loseAddress(turn.connections.get(input.localControlConnectionId), input.reason, tunnels, turn);
+  switch (input.type) {
+    case "surroundings-changed":
+      for (const tunnel of tunnels.values()) tunnel.hurry(turn);
+      return;
+    case "address-lost":
+      loseAddress(turn.connections.get(input.localControlConnectionId), input.reason, tunnels, turn);
+      return;
+    case "namespace-lost":
+      for (const tunnel of within(tunnels, input.netns)) tunnel.namespaceLost(input.reason, turn);
+      return;
+    case "namespace-found":
+      for (const tunnel of within(tunnels, input.netns)) tunnel.hurry(turn);
+      return;
+  }
+}
+
+function within(tunnels: ReadonlyMap<string, AnyTunnel>, netns: string): readonly AnyTunnel[] {
+  return Array.from(tunnels.values()).filter(({ configuration }) => configuration.netns === netns);
 }
 
 function loseAddress(

@@ -428,6 +428,17 @@ export class Tunnel implements AnyTunnel {
     this.#retry.hurry(turn);
   }
 
+  /** What is left of the namespace goes when nobody holds it: one StopCCN, which may find its way, and nothing is kept. */
+  namespaceLost(reason: string, turn: Turn): void {
+    for (const connection of this.connections(turn)) {
+      if (connection.state.life === "open") {
+        this.step(connection, { type: "local.close" }, because(STOPCCN.generalClear, reason), turn);
+      }
+      connection.release(turn);
+    }
+    this.fail(reason, turn);
+  }
+
   /** The datapath's tunnel cannot be made. */
   refused(connection: ControlConnection, reason: string, turn: Turn): void {
     this.step(connection, { type: "local.close" }, generalError(ERROR.noResources, reason), turn);

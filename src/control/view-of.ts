@@ -11,6 +11,7 @@ export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnectio
   return {
     name: state.name,
     state: live?.state ?? "idle",
+    netns: configuration.netns,
     peer: live === undefined ? (configuration.peer ?? "") : endpointText(live.remote),
     localControlConnectionId: live?.localControlConnectionId ?? 0,
     remoteControlConnectionId: live?.remoteControlConnectionId ?? 0,
@@ -32,6 +33,7 @@ function viewOfSession({ configuration, state }: AnySession): SessionView {
     remoteSessionId: state.remoteSessionId,
     interfaceName: configuration.interfaceName,
     pseudowire: configuration.pseudowire,
+    vlan: configuration.vlan,
     localCookieSize: state.localCookie.length,
     remoteCookieSize: state.remoteCookie.length,
     l2Sublayer: state.l2Sublayer,

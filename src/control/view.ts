@@ -12,7 +12,9 @@ export interface SessionView {
   readonly localSessionId: number;
   readonly remoteSessionId: number;
   readonly interfaceName: string;
-  readonly pseudowire: "ethernet";
+  readonly pseudowire: "ethernet" | "vlan";
+  /** The tag of a "vlan" pseudowire. */
+  readonly vlan: number | undefined;
   readonly localCookieSize: number;
   readonly remoteCookieSize: number;
   readonly l2Sublayer: "none" | "default";
@@ -33,6 +35,8 @@ export interface TunnelView {
   readonly name: string;
   /** The RFC's state name (RFC 3931 7.2): "idle", "wait-ctl-reply", "wait-ctl-conn", "established". */
   readonly state: string;
+  /** Its network namespace; `undefined`: the daemon's own. */
+  readonly netns: string | undefined;
   /** As configured, and once known the address and port really used. */
   readonly peer: string;
   readonly localControlConnectionId: number;

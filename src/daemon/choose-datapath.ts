@@ -1,35 +1,42 @@
-import type { DatapathChoice } from "../config/site.ts";
-import type { Datapath, DatapathEvents } from "../kernel/datapath.ts";
+import type { DatapathChoice, Site } from "../config/site.ts";
+import type { DatapathEvents } from "../kernel/datapath.ts";
+import { NamespacedDatapath, type OpenDatapath } from "../kernel/namespaced-datapath.ts";
 import type { Log } from "./log.ts";
 
+type ChoiceOf = Pick<Site, "tunnels"> & { readonly lcce: Pick<Site["lcce"], "datapath"> };
+
 /**
- * The datapath of the configuration; for "auto" the kernel's, or where the kernel has no L2TP the one in user space,
- * with one warning. Throws an `Error` that says what is missing.
+ * The datapath of the configuration, in every network namespace that tunnels have; for "auto" the kernel's, or where the
+ * kernel has no L2TP the one in user space, with one warning. Throws an `Error` that says what is missing.
  */
-export async function chooseDatapath(choice: DatapathChoice, log: Log, events: DatapathEvents): Promise<Datapath> {
+export async function chooseDatapath(site: ChoiceOf, log: Log, events: DatapathEvents): Promise<NamespacedDatapath> {
+  return new NamespacedDatapath(events, await opener(site.lcce.datapath, log));
+}
+
+async function opener(choice: DatapathChoice, log: Log): Promise<OpenDatapath> {
   switch (choice) {
     case "none": {
       const { NoneDatapath } = await import("../kernel/none-datapath.ts");
-      return new NoneDatapath();
+      return () => new NoneDatapath();
     }
     case "kernel": {
       const reason = await kernelFlaw();
-      if (reason === undefined) return openKernel(events);
+      if (reason === undefined) return kernelOpener();
       throw new Error(`datapath "kernel" cannot be used: ${reason}`);
     }
     case "userspace": {
       const reason = await userspaceFlaw();
-      if (reason === undefined) return openUserspace(events);
+      if (reason === undefined) return userspaceOpener();
       throw new Error(`datapath "userspace" cannot be used: ${reason}`);
     }
     case "auto":
-      return chooseByItself(log, events);
+      return chooseByItself(log);
   }
 }
 
-async function chooseByItself(log: Log, events: DatapathEvents): Promise<Datapath> {
+async function chooseByItself(log: Log): Promise<OpenDatapath> {
   const kernel = await kernelFlaw();
-  if (kernel === undefined) return openKernel(events);
+  if (kernel === undefined) return kernelOpener();
   const userspace = await userspaceFlaw();
   if (userspace !== undefined) {
     throw new Error(`no datapath can be used. The kernel's: ${kernel}. In user space: ${userspace}`);
@@ -39,7 +46,7 @@ async function chooseByItself(log: Log, events: DatapathEvents): Promise<Datapat
     event: "datapath-fallback",
     message: `the kernel's L2TP cannot be used, frames go through user space, which is slower: ${kernel}`,
   });
-  return openUserspace(events);
+  return userspaceOpener();
 }
 
 async function kernelFlaw(): Promise<string | undefined> {
@@ -54,12 +61,13 @@ async function userspaceFlaw(): Promise<string | undefined> {
   return probe.available ? undefined : probe.reason;
 }
 
-async function openKernel(events: DatapathEvents): Promise<Datapath> {
+async function kernelOpener(): Promise<OpenDatapath> {
   const { KernelDatapath } = await import("../kernel/kernel-datapath.ts");
-  return new KernelDatapath(events);
+  const { startKernelThread } = await import("../kernel/kernel-thread.ts");
+  return (netns, events) => new KernelDatapath(events, (heard) => startKernelThread(heard, netns));
 }
 
-async function openUserspace(events: DatapathEvents): Promise<Datapath> {
+async function userspaceOpener(): Promise<OpenDatapath> {
   const { UserspaceDatapath } = await import("../kernel/userspace-datapath.ts");
-  return new UserspaceDatapath(events);
+  return (netns, events) => new UserspaceDatapath(events, netns);
 }

@@ -1,23 +1,55 @@
 import type { ListenAddress, Site } from "../config/site.ts";
+import type { TunnelConfiguration } from "../control/configuration.ts";
+import type { LocalEndpoint } from "../control/core.ts";
 import { canonicalAddress, encapsulationOf, familyOf, isAnyAddress } from "../control/endpoint.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
-import { ANYWHERE, placed } from "../kernel/placement.ts";
 import { type Listeners, listenText } from "./listeners.ts";
 import type { Log } from "./log.ts";
 
 /**
- * Opens every listener of the site, after loading the kernel modules that its sockets will need. Throws an `Error` that
- * says what is missing.
+ * Opens every listener of the site in the daemon's own network namespace, after loading the kernel modules that its sockets
+ * will need. Throws an `Error` that says what is missing.
  */
 export async function listenAt(listeners: Listeners, site: Site, log: Log): Promise<void> {
   await provideModules(site, log);
-  const { listen, freebind } = site.lcce;
-  placed({ ...ANYWHERE, freebind }, () => {
-    for (const local of listen) listenUnlessLacking(listeners, local, log);
-  });
+  for (const local of site.lcce.listen) listenUnlessLacking(listeners, local, log);
+  for (const local of atDevices(site, undefined)) listenBeside(listeners, local, log);
 }
 
-function listenUnlessLacking(listeners: Listeners, local: ListenAddress, log: Log): void {
+/** The same for another namespace: what goes wrong there is said, and tried again. */
+export function listenWithin(netns: string, listeners: Listeners, site: Site, log: Pick<Log, "write">): void {
+  if (!site.tunnels.some((tunnel) => tunnel.netns === netns && isOpenedTo(tunnel))) return;
+  const unbound = site.lcce.listen.map((local) => ({ ...local, netns }));
+  for (const local of [...unbound, ...atDevices(site, netns)]) listenBeside(listeners, local, log);
+}
+
+/** What is typed in needs no listener. */
+function isOpenedTo(tunnel: TunnelConfiguration): boolean {
+  return tunnel.static === undefined;
+}
+
+/**
+ * Listeners for tunnels that are bound to a device. What comes by a VRF reaches a UDP socket that is bound to none only
+ * with net.ipv4.udp_l3mdev_accept = 1, and an answer would not go out by it. Over IP one listener takes everything.
+ */
+function atDevices({ lcce, tunnels }: Site, netns: string | undefined): readonly LocalEndpoint[] {
+  const bound = tunnels.filter((tunnel) => tunnel.netns === netns && isOpenedTo(tunnel));
+  const devices = new Set(
+    bound.flatMap(({ encapsulation, bindDevice }) => (encapsulation === "udp" ? (bindDevice ?? []) : [])),
+  );
+  const overUdp = lcce.listen.filter((local) => encapsulationOf(local) === "udp");
+  return [...devices].flatMap((device) => overUdp.map((local) => ({ ...local, netns, device })));
+}
+
+function listenBeside(listeners: Listeners, local: LocalEndpoint, log: Pick<Log, "write">): void {
+  try {
+    listenUnlessLacking(listeners, local, log);
+  } catch (error) {
+    listeners.putOff(local, error);
+  }
+}
+
+function listenUnlessLacking(listeners: Listeners, local: LocalEndpoint, log: Pick<Log, "write">): void {
   try {
     listeners.listen(local);
   } catch (error) {

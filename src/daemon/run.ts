@@ -9,6 +9,7 @@ import { SystemEntropy } from "./entropy.ts";
 import { listenAt } from "./listen.ts";
 import { Listeners, listenText } from "./listeners.ts";
 import { type Log, openLog } from "./log.ts";
+import { Namespaces } from "./namespaces.ts";
 import { Recorder } from "./recorder.ts";
 import { RecordingFile } from "./recording-file.ts";
 import { rehearse } from "./rehearsal.ts";
@@ -49,11 +50,13 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const { hostname, routerId, listen, adminSocket } = site.lcce;
   const version = packageVersion();
   const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
-  const datapath = await chooseDatapath(site.lcce.datapath, log, {
+  const datapath = await chooseDatapath(site, log, {
     sessionLost: (localSessionId, reason) => shell.accept({ type: "session-refused", localSessionId, reason }),
     tunnelLost: (localControlConnectionId, reason) => shell.tunnelLost(localControlConnectionId, reason),
-    portChanged: (interfaceName, condition) => shell.accept({ type: "circuit", interfaceName, condition }),
-    noticed: ({ interfaceName, ...notice }) => log.write({ ...notice, details: { interface: interfaceName } }),
+    portChanged: (interfaceName, condition, netns) =>
+      shell.accept({ type: "circuit", interfaceName, ...(netns === undefined ? {} : { netns }), condition }),
+    noticed: ({ interfaceName, netns, ...notice }) =>
+      log.write({ ...notice, details: { interface: interfaceName, ...(netns === undefined ? {} : { netns }) } }),
   });
   const configuration = { hostname, routerId: routerId ?? ownRouterId(site), tunnels: site.tunnels };
   const entropy = new SystemEntropy();
@@ -63,11 +66,12 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const lcce = new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
   const core = recorder?.core(lcce) ?? lcce;
   const shell = new Shell(core, datapath, log, site.tunnels);
-  const listeners = new Listeners(shell.transport, log);
+  const listeners = new Listeners(shell.transport, log, site.lcce.freebind);
+  const namespaces = new Namespaces(site, { core: shell, sockets: shell.transport, listeners, datapath, log });
   const monitors: (LinkMonitor | undefined)[] = [];
   const closeAll = async () => {
     shell.close();
-    await Promise.all(monitors.map((monitor) => monitor?.close()));
+    await Promise.all([...monitors.map((monitor) => monitor?.close()), namespaces.close()]);
     await datapath.close();
     recording?.close();
   };
@@ -76,6 +80,7 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
     const surroundings = new Surroundings({ core: shell, sockets: shell.transport, listeners });
     monitors.push(followSurroundings(site, surroundings, log));
     await listenAt(listeners, site, log);
+    await namespaces.start();
     const reloader = new Reloader(site, configPath, (input) => shell.accept(input), log);
     signals.onHangUp(() => shell.stopping || reloader.reload());
     const daemon = { site, core, shell, datapath, version, reloader };

@@ -1,11 +1,12 @@
 import { lookup } from "node:dns/promises";
 import type { TunnelConfiguration } from "../control/configuration.ts";
-import type { Core, Effect, Endpoint, Input, Instant, SessionParameters } from "../control/core.ts";
+import type { Core, Effect, Input, Instant, LocalEndpoint, SessionParameters } from "../control/core.ts";
 import { canonicalAddress, endpointText } from "../control/endpoint.ts";
 import { addressOfInterface } from "../kernel/addresses.ts";
 import type { Datapath } from "../kernel/datapath.ts";
 import { mtuFlaw } from "../kernel/inner-mtu.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
+import { inNamespace } from "../kernel/netns.ts";
 import { ANYWHERE, placed } from "../kernel/placement.ts";
 import { applySocketOptions } from "../kernel/socket-options.ts";
 import { isIpv6Socket, pathMtu } from "../kernel/sockets.ts";
@@ -189,8 +190,10 @@ export class Shell {
   #openSocket(request: Of<"open-socket">): void {
     const { tunnel, localControlConnectionId, encapsulation, family } = request;
     const options = this.#tunnels.get(tunnel);
+    const { netns, bindDevice: device } = options ?? ANYWHERE;
     placed(options ?? ANYWHERE, () => {
-      const local = { ...request.local, address: presentAddress(request.local.address, family) };
+      const address = presentAddress(request.local.address, family, netns);
+      const local = { ...request.local, address, netns, device };
       this.transport.open(localControlConnectionId, { ...request, local });
     });
     const fd = this.transport.descriptor(localControlConnectionId);
@@ -244,6 +247,7 @@ export class Shell {
         localControlConnectionId,
         remoteControlConnectionId,
         encapsulation: transport.encapsulation(localControlConnectionId),
+        netns: transport.netns(localControlConnectionId),
         fd,
         onControlDatagram: transport.receiverFor(localControlConnectionId),
       });
@@ -281,11 +285,12 @@ export class Shell {
     }
   }
 
-  #warnOfMtu({ localControlConnectionId, mtu, remoteCookie, l2Sublayer, interfaceName }: SessionParameters): void {
+  #warnOfMtu(session: SessionParameters): void {
+    const { localControlConnectionId, mtu, remoteCookie, l2Sublayer, interfaceName, vlan } = session;
     const fd = this.transport.descriptor(localControlConnectionId);
     if (fd === undefined || mtu === "auto") return;
     const encapsulation = this.transport.encapsulation(localControlConnectionId);
-    const layers = { encapsulation, family: isIpv6Socket(fd) ? 6 : 4 } as const;
+    const layers = { encapsulation, family: isIpv6Socket(fd) ? 6 : 4, vlan } as const;
     const flaw = mtuFlaw(mtu, pathMtu(fd), { cookie: remoteCookie, l2Sublayer }, layers);
     if (flaw === undefined) return;
     const message = `interface ${interfaceName}: ${flaw}`;
@@ -321,8 +326,9 @@ export class Shell {
     }
   }
 
-  #trouble(error: Error, local: Endpoint): void {
-    const details = { local: endpointText(local) };
+  #trouble(error: Error, local: LocalEndpoint): void {
+    const { netns } = local;
+    const details = { local: endpointText(local), ...(netns === undefined ? {} : { netns }) };
     this.#log.write({ level: "debug", event: "socket-error", message: error.message, details });
   }
 
@@ -337,6 +343,7 @@ function reasonOf(error: unknown): string {
 }
 
 /** "@eth0" is whatever address that interface has at the moment. Throws `KernelError`. */
-function presentAddress(address: string, family: 4 | 6): string {
-  return address.startsWith("@") ? addressOfInterface(address.slice(1), family) : address;
+function presentAddress(address: string, family: 4 | 6, netns: string | undefined): string {
+  if (!address.startsWith("@")) return address;
+  return inNamespace(netns, () => addressOfInterface(address.slice(1), family));
 }

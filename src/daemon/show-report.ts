@@ -16,6 +16,8 @@ export interface ShowReport {
 export interface TunnelReport {
   readonly name: string;
   readonly state: string;
+  /** Network namespace; null: the daemon's own. */
+  readonly netns: string | null;
   readonly peer: string;
   readonly local_ccid: number;
   readonly remote_ccid: number;
@@ -38,7 +40,9 @@ export interface SessionReport {
   readonly local_session_id: number;
   readonly remote_session_id: number;
   readonly interface: string;
-  readonly pseudowire: "ethernet";
+  readonly pseudowire: "ethernet" | "vlan";
+  /** The tag of a "vlan" pseudowire, else null. */
+  readonly vlan: number | null;
   readonly l2_sublayer: "none" | "default";
   /** What each end asks the other to put sequence numbers into. */
   readonly local_sequencing: "none" | "non-ip" | "all";
@@ -120,6 +124,7 @@ function reportTunnel(
   return {
     name: tunnel.name,
     state: tunnel.state,
+    netns: tunnel.netns ?? null,
     peer: tunnel.peer,
     local_ccid: tunnel.localControlConnectionId,
     remote_ccid: tunnel.remoteControlConnectionId,
@@ -145,6 +150,7 @@ function reportSession(
     remote_session_id: session.remoteSessionId,
     interface: session.interfaceName,
     pseudowire: session.pseudowire,
+    vlan: session.vlan ?? null,
     l2_sublayer: session.l2Sublayer,
     local_sequencing: session.localSequencing,
     remote_sequencing: session.remoteSequencing,

@@ -1,6 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { constants } from "node:os";
-import type { Endpoint } from "../control/core.ts";
+import type { Endpoint, LocalEndpoint } from "../control/core.ts";
 import { type Encapsulation, encapsulationOf, endpointText, familyOf, isAnyAddress } from "../control/endpoint.ts";
 import { datagramKind } from "../kernel/data-header.ts";
 import { errnoName } from "../kernel/kernel-error.ts";
@@ -18,16 +18,16 @@ const MOST_WAITING = 1_024;
 const drained = Buffer.alloc(LONGEST_DATAGRAM);
 const drainedFrom = Buffer.alloc(LONGEST_SOCKET_ADDRESS);
 
-/** A control datagram, `to` the local address and port of the socket that took it. */
-export type Receiver = (octets: Uint8Array, from: Endpoint, to: Endpoint) => void;
+/** A control datagram, `to` the local address, port and place of the socket that took it. */
+export type Receiver = (octets: Uint8Array, from: Endpoint, to: LocalEndpoint) => void;
 
 /** An error on a socket that concerns one datagram, not the socket. */
-export type SocketTrouble = (error: Error, local: Endpoint) => void;
+export type SocketTrouble = (error: Error, local: LocalEndpoint) => void;
 
 interface Listener {
   /** Ours, to send with. */
   readonly fd: number;
-  readonly local: Endpoint;
+  readonly local: LocalEndpoint;
   /** Reads from a duplicate of `fd`. */
   readonly reader: Socket;
 }
@@ -35,7 +35,7 @@ interface Listener {
 /** What a connection's socket is to be. */
 export interface SocketRequest {
   readonly encapsulation: Encapsulation;
-  readonly local: Endpoint;
+  readonly local: LocalEndpoint;
   /** `undefined`: it takes datagrams from anyone. */
   readonly remote: Endpoint | undefined;
 }
@@ -44,7 +44,7 @@ interface ConnectionSocket {
   readonly encapsulation: Encapsulation;
   /** Ours; the kernel's tunnel is made over it. */
   readonly fd: number;
-  readonly local: Endpoint;
+  readonly local: LocalEndpoint;
   /** Whom it is connected to. */
   remote: Endpoint | undefined;
   /** Reads from a duplicate of `fd`; absent while the datapath reads. */
@@ -68,10 +68,21 @@ export class Transport {
     this.#trouble = trouble;
   }
 
-  /** Port 0: over IP. Throws KernelError EADDRINUSE where another program has the address and port. */
-  listen(local: Endpoint): void {
+  /**
+   * Port 0: over IP. Which namespace and device it is opened at says `placed`, and `local` only tells them to who receives.
+   * Throws KernelError EADDRINUSE where another program has the address and port.
+   */
+  listen(local: LocalEndpoint): void {
     const fd = openListener(local, encapsulationOf(local));
-    this.#listeners.set(endpointText(local), { fd, local, reader: this.#reader(libc.dup(fd), local) });
+    this.#listeners.set(keyOf(local), { fd, local, reader: this.#reader(libc.dup(fd), local) });
+  }
+
+  unlisten(local: LocalEndpoint): void {
+    const listener = this.#listeners.get(keyOf(local));
+    if (listener === undefined) return;
+    this.#listeners.delete(keyOf(local));
+    listener.reader.close();
+    libc.close(listener.fd);
   }
 
   /** Throws KernelError. */
@@ -124,9 +135,11 @@ export class Transport {
     }
   }
 
-  /** The local address of each connection's socket, as the kernel chose it when it was connected. */
-  *localAddresses(): Generator<readonly [localControlConnectionId: number, address: string]> {
-    for (const [id, { fd }] of this.#connections) yield [id, localAddress(fd).address];
+  /** The local address of each connection's socket in a network namespace, as the kernel chose it when it was connected. */
+  *localAddresses(netns?: string): Generator<readonly [localControlConnectionId: number, address: string]> {
+    for (const [id, { fd, local }] of this.#connections) {
+      if (local.netns === netns) yield [id, localAddress(fd).address];
+    }
   }
 
   /** The descriptor to build a tunnel on; it stays ours. `undefined`: there is no such socket (any more). */
@@ -137,6 +150,11 @@ export class Transport {
   /** How the connection's messages are carried; of a socket that is gone already nobody asks. */
   encapsulation(localControlConnectionId: number): Encapsulation {
     return this.#connections.get(localControlConnectionId)?.encapsulation ?? "udp";
+  }
+
+  /** The network namespace of the connection's socket. */
+  netns(localControlConnectionId: number): string | undefined {
+    return this.#connections.get(localControlConnectionId)?.local.netns;
   }
 
   /** Leaves reading to the datapath, which gets a descriptor of its own. */
@@ -174,40 +192,40 @@ export class Transport {
   }
 
   /** Sends from the listener whose address and port is `from`, or one of that port: the socket that took the question. */
-  reply(from: Endpoint, to: Endpoint, octets: Uint8Array): void {
-    const listener = this.#listeners.get(endpointText(from)) ?? this.#listenerLike(from);
+  reply(from: LocalEndpoint, to: Endpoint, octets: Uint8Array): void {
+    const listener = this.#listeners.get(keyOf(from)) ?? this.#listenerLike(from);
     if (listener === undefined) return;
     this.#judge(transmit({ fd: listener.fd, remote: undefined }, to, octets), to, from);
   }
 
   /** Lost like any datagram: retransmission and keepalive see to it. */
-  #judge(result: number, to: Endpoint, local: Endpoint): void {
+  #judge(result: number, to: Endpoint, local: LocalEndpoint): void {
     if (result < 0) this.#trouble(new Error(`send to ${endpointText(to)}: ${errnoName(-result)}`), local);
   }
 
   /** An SCCRQ can come by the socket of an attempt of ours, while that is not connected. */
-  #listenerLike({ address, port }: Endpoint): Listener | undefined {
-    const alike = [...this.#listeners.values()].filter(
-      ({ local }) => local.port === port && familyOf(local.address) === familyOf(address),
-    );
+  #listenerLike({ address, port, netns, device }: LocalEndpoint): Listener | undefined {
+    const alike = [...this.#listeners.values()].filter(({ local }) => {
+      if (local.netns !== netns || local.port !== port) return false;
+      // Over IP none is bound to a device.
+      return familyOf(local.address) === familyOf(address) && (port === 0 || local.device === device);
+    });
     return alike.find(({ local }) => isAnyAddress(local.address)) ?? alike[0];
   }
 
   closeAll(): void {
     for (const id of [...this.#connections.keys()]) this.close(id);
-    for (const { fd, reader } of this.#listeners.values()) {
-      reader.close();
-      libc.close(fd);
-    }
-    this.#listeners.clear();
+    for (const { local } of [...this.#listeners.values()]) this.unlisten(local);
   }
 
   /** node:dgram takes the descriptor over, and closes it in the end. */
-  #reader(fd: number, local: Endpoint): Socket {
+  #reader(fd: number, local: LocalEndpoint): Socket {
     // Addresses are numbers here: nothing is to be looked up.
     const family = familyOf(local.address);
     const reader = createSocket({ type: `udp${family}`, lookup: (host, _options, found) => found(null, host, family) });
     reader.on("message", (octets: Buffer, from: RemoteInfo) => {
+      // Node has looked the link up among the interfaces of the daemon's own namespace.
+      if (local.netns !== undefined && from.address.includes("%")) return;
       // Over UDP port 0 cannot be answered; over IP there is none.
       if (isControl(octets) && (from.port === 0) === (local.port === 0)) {
         this.#receive(octets, { address: from.address, port: from.port }, local);
@@ -217,6 +235,10 @@ export class Transport {
     reader.bind({ fd });
     return reader;
   }
+}
+
+function keyOf({ netns = "", device = "", ...endpoint }: LocalEndpoint): string {
+  return [endpointText(endpoint), device, netns].join(" ");
 }
 
 /** Octets sent, or the negative error number. */

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { networkInterfaces, release } from "node:os";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { release } from "node:os";
 import { listSecretFiles } from "../config/secret-paths.ts";
 import { L2TP_MODULES, moduleCondition } from "../kernel/module-condition.ts";
 import { isLoaded, thisMachine } from "../kernel/modules.ts";
@@ -8,12 +8,10 @@ import type { DaemonAnswer } from "./daemon.ts";
 import type { Facts } from "./diagnose.ts";
 import type { FileFacts } from "./files.ts";
 import { readFirewall } from "./firewall.ts";
-import type { InterfaceFacts } from "./interfaces.ts";
 import type { KernelFacts } from "./kernel.ts";
-import type { NetworkFacts } from "./network.ts";
-import { addressesByInterface, askPeers } from "./peer-facts.ts";
+import { askPeers } from "./peer-facts.ts";
+import { lookAt, namespacesOf } from "./place.ts";
 import { type Plan, sessionsOf } from "./plan.ts";
-import { readSockets } from "./proc-sockets.ts";
 
 export interface Questions {
   readonly plan: Plan;
@@ -33,16 +31,12 @@ export async function collect({ plan, configuration, warnings, askDaemon }: Ques
     readFirewall(),
     askPeers(plan),
   ]);
-  const addresses = addressesByInterface(networkInterfaces());
-  const daemonRuns = !("error" in answer);
-  const routes = [...peers.values()].flatMap(({ route }) => (route !== undefined && "device" in route ? route : []));
   return {
     files: { configuration, warnings, secrets: secretModes(configuration?.path) },
     daemon: { socket, answer, socketExists: existsSync(socket) },
     kernel,
-    ports: { sockets: readSockets(), addresses, daemonRuns },
-    interfaces: { devices: readDevices(), ours: daemonRuns ? answer.interfaces : [] },
-    network: { ...networkFacts(routes.flatMap(({ device }) => device ?? [])), firewall },
+    places: new Map(namespacesOf(plan).map((netns) => [netns, lookAt(netns)])),
+    firewall,
     peers,
   };
 }
@@ -65,6 +59,7 @@ async function kernelFacts(plan: Plan): Promise<KernelFacts> {
     ...L2TP_MODULES,
     ...(plan.tunnels.some(({ encapsulation }) => String(encapsulation) === "ip") ? ["l2tp_ip", "l2tp_ip6"] : []),
     ...(sessionsOf(plan).some(({ session }) => session.bridge !== undefined) ? ["bridge"] : []),
+    ...(sessionsOf(plan).some(({ session }) => session.vlan !== undefined) ? ["8021q"] : []),
   ];
   const conditions = await Promise.all(
     names.map(async (name) => [name, await moduleCondition(thisMachine, name)] as const),
@@ -79,34 +74,6 @@ async function kernelFacts(plan: Plan): Promise<KernelFacts> {
   };
 }
 
-function readDevices(): InterfaceFacts["devices"] {
-  const folder = "/sys/class/net";
-  return new Map(
-    list(folder).map((name) => [
-      name,
-      {
-        isBridge: existsSync(`${folder}/${name}/bridge`),
-        hasCarrier: read(`${folder}/${name}/carrier`).trim() === "1",
-      },
-    ]),
-  );
-}
-
-function networkFacts(devices: readonly string[]): Omit<NetworkFacts, "firewall"> {
-  const own = [...new Set(devices)].filter((device) => device !== "lo");
-  const names = [
-    "ipv4/ip_forward",
-    "bridge/bridge-nf-call-iptables",
-    ...["all", ...own].map((device) => `ipv4/conf/${device}/rp_filter`),
-  ];
-  const settings = new Map<string, string>();
-  for (const name of names) {
-    const value = read(`/proc/sys/net/${name}`).trim();
-    if (value !== "") settings.set(name, value);
-  }
-  return { settings, devices: own };
-}
-
 function attempt<T>(act: () => T): T | undefined {
   try {
     return act();
@@ -117,8 +84,4 @@ function attempt<T>(act: () => T): T | undefined {
 
 function read(path: string): string {
   return attempt(() => readFileSync(path, "utf8")) ?? "";
-}
-
-function list(path: string): string[] {
-  return attempt(() => readdirSync(path)) ?? [];
 }

@@ -13,8 +13,8 @@ export interface DaemonAnswer {
   readonly datapath: string;
   readonly tunnels: number;
   readonly established: number;
-  /** Of the sessions that it has up. */
-  readonly interfaces: readonly string[];
+  /** Of the sessions that it has up, each with its network namespace; null: the daemon's own. */
+  readonly interfaces: readonly { readonly name: string; readonly netns: string | null }[];
 }
 
 /** Whether a daemon runs, and answers. */

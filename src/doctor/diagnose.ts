@@ -1,21 +1,23 @@
 import { checkDaemon, type DaemonFacts } from "./daemon.ts";
 import { checkFiles, type FileFacts } from "./files.ts";
-import type { Finding } from "./finding.ts";
-import { checkInterfaces, type InterfaceFacts } from "./interfaces.ts";
+import { type Finding, finding, ok } from "./finding.ts";
+import { checkInterfaces } from "./interfaces.ts";
 import { checkCapabilities, checkKernel, type KernelFacts } from "./kernel.ts";
-import { checkNetwork, type NetworkFacts } from "./network.ts";
+import { checkNetwork, type FirewallFacts } from "./network.ts";
 import { checkPeers, type PeerFacts } from "./peers.ts";
-import type { Plan } from "./plan.ts";
-import { checkPorts, type PortFacts } from "./ports.ts";
+import type { PlaceFacts } from "./place.ts";
+import { type Plan, planWithin } from "./plan.ts";
+import { checkPorts } from "./ports.ts";
 
 /** All that was looked at on the machine, once. */
 export interface Facts {
   readonly files: FileFacts;
   readonly daemon: DaemonFacts;
   readonly kernel: KernelFacts;
-  readonly ports: PortFacts;
-  readonly interfaces: InterfaceFacts;
-  readonly network: NetworkFacts;
+  /** By network namespace, the own one first; or why it cannot be looked at. */
+  readonly places: ReadonlyMap<string | undefined, PlaceFacts | { readonly error: string }>;
+  /** Of the own one. */
+  readonly firewall: readonly FirewallFacts[];
   /** By the name of the tunnel. */
   readonly peers: ReadonlyMap<string, PeerFacts>;
 }
@@ -27,9 +29,45 @@ export function diagnose(facts: Facts, plan: Plan): Finding[] {
     checkDaemon(facts.daemon),
     ...checkKernel(facts.kernel, plan),
     ...checkCapabilities(facts.kernel, plan),
-    ...checkPorts(facts.ports, plan),
-    ...checkInterfaces(facts.interfaces, plan),
-    ...checkNetwork(facts.network, plan),
+    ...[...facts.places].flatMap(([netns, place]) => checkPlace(netns, place, facts, plan)),
     ...checkPeers(facts.peers, plan),
   ];
+}
+
+function checkPlace(
+  netns: string | undefined,
+  place: PlaceFacts | { readonly error: string },
+  facts: Facts,
+  plan: Plan,
+): Finding[] {
+  const check = netns === undefined ? "this network namespace" : `network namespace ${netns}`;
+  if ("error" in place) {
+    const advice = netns === undefined ? "run l2tpv3-lcc doctor as root" : "make it with ip netns add, or run as root";
+    return [finding(check, "warning", place.error, advice)];
+  }
+  const found = checkWithin(netns, place, facts, planWithin(plan, netns));
+  if (netns === undefined) return found;
+  return [ok(check, "there"), ...found.map((each) => ({ ...each, check: `${each.check} in netns ${netns}` }))];
+}
+
+function checkWithin(netns: string | undefined, place: PlaceFacts, facts: Facts, plan: Plan): Finding[] {
+  const { answer } = facts.daemon;
+  const interfaces = "error" in answer ? [] : answer.interfaces.filter((each) => (each.netns ?? undefined) === netns);
+  const ours = interfaces.map(({ name }) => name);
+  const firewall = netns === undefined ? facts.firewall : undefined;
+  const devices = devicesToPeers(facts.peers, plan);
+  return [
+    ...checkPorts({ ...place.ports, daemonRuns: !("error" in answer) }, plan),
+    ...checkInterfaces({ devices: place.devices, ours }, plan),
+    ...checkNetwork({ settings: place.settings, devices, firewall }, plan),
+  ];
+}
+
+/** Interfaces that the routes to the peers lead by. */
+function devicesToPeers(peers: Facts["peers"], { tunnels }: Plan): string[] {
+  const devices = tunnels.flatMap(({ name }) => {
+    const route = peers.get(name)?.route;
+    return route !== undefined && "device" in route ? (route.device ?? []) : [];
+  });
+  return [...new Set(devices)].filter((device) => device !== "lo");
 }

@@ -5,6 +5,7 @@ const TIMEOUT_MS = 5_000;
 const TOOLS = [
   { tool: "nft", command: "nft", words: ["list", "ruleset"] },
   { tool: "iptables", command: "iptables-save", words: ["-t", "filter"] },
+  { tool: "ip6tables", command: "ip6tables-save", words: ["-t", "filter"] },
 ] as const;
 
 /** The rules of every tool that is installed, as it prints them. Never rejects. */

@@ -1,11 +1,6 @@
+import type { DeviceFact } from "../kernel/devices.ts";
 import { type Finding, finding, ok } from "./finding.ts";
 import { type Plan, sessionsOf } from "./plan.ts";
-
-export interface DeviceFact {
-  readonly isBridge: boolean;
-  /** Up, and something is connected. */
-  readonly hasCarrier: boolean;
-}
 
 export interface InterfaceFacts {
   readonly devices: ReadonlyMap<string, DeviceFact>;

@@ -105,9 +105,11 @@ function needed(name: (typeof CAPABILITIES)[number][0], { lcce, tunnels }: Plan)
       return lcce.datapath !== "none";
     case "CAP_NET_BIND_SERVICE":
       return ports.some((port) => port > 0 && port < 1024);
+    case "CAP_NET_RAW":
+      return tunnels.some(({ bindDevice, encapsulation }) => bindDevice !== undefined || encapsulation === "ip");
     case "CAP_SYS_MODULE":
       return lcce.datapath === "kernel";
-    default:
-      return false;
+    case "CAP_SYS_ADMIN":
+      return tunnels.some(({ netns }) => netns !== undefined);
   }
 }

@@ -6,11 +6,13 @@ export interface NetworkFacts {
   readonly settings: ReadonlyMap<string, string>;
   /** Interfaces that datagrams of peers may come by. */
   readonly devices: readonly string[];
-  readonly firewall: readonly FirewallFacts[];
+  /** `undefined`: of another network namespace, where it was not looked at. */
+  readonly firewall: readonly FirewallFacts[] | undefined;
 }
 
 export interface FirewallFacts {
-  readonly tool: "nft" | "iptables";
+  /** ip6tables: of IPv6 alone. */
+  readonly tool: "nft" | "iptables" | "ip6tables";
   /** What the tool prints of its rules; `undefined`: it may not. */
   readonly rules: string | undefined;
 }
@@ -38,14 +40,31 @@ function checkReversePath({ settings, devices }: NetworkFacts): Finding[] {
   });
 }
 
+const FORWARDING = [
+  {
+    check: "forwarding",
+    file: "ipv4/ip_forward",
+    key: "net.ipv4.ip_forward",
+    uses: (address: string) => !address.includes(":"),
+  },
+  {
+    check: "forwarding of IPv6",
+    file: "ipv6/conf/all/forwarding",
+    key: "net.ipv6.conf.all.forwarding",
+    uses: (address: string) => address.includes(":"),
+  },
+] as const;
+
 function checkForwarding({ settings }: NetworkFacts, plan: Plan): Finding[] {
   const sessions = sessionsOf(plan).map(({ session }) => session);
   const findings: Finding[] = [];
-  if (sessions.some(({ addresses }) => addresses.length > 0)) {
-    if (settings.get("ipv4/ip_forward") === "1") findings.push(ok("forwarding", "on"));
+  const routed = sessions.flatMap(({ addresses }) => addresses);
+  for (const { check, file, key, uses } of FORWARDING) {
+    if (!routed.some(uses)) continue;
+    if (settings.get(file) === "1") findings.push(ok(check, "on"));
     else {
-      const advice = "to route for other machines through a pseudowire: sysctl net.ipv4.ip_forward=1";
-      findings.push(finding("forwarding", "note", "net.ipv4.ip_forward is off", advice));
+      const advice = `to route for other machines through a pseudowire: sysctl ${key}=1`;
+      findings.push(finding(check, "note", `${key} is off`, advice));
     }
   }
   if (sessions.some(({ bridge }) => bridge !== undefined) && settings.get("bridge/bridge-nf-call-iptables") === "1") {
@@ -56,8 +75,14 @@ function checkForwarding({ settings }: NetworkFacts, plan: Plan): Finding[] {
 }
 
 function checkFirewall({ firewall }: NetworkFacts, plan: Plan): Finding[] {
+  if (firewall === undefined) {
+    return [
+      finding("firewall", "note", "not looked at in another network namespace", "ip netns exec NAME nft list ruleset"),
+    ];
+  }
   if (firewall.length === 0) return [ok("firewall", "neither nft nor iptables is installed")];
-  return firewall.map(({ tool, rules }) => {
+  const relevant = firewall.filter(({ tool }) => tool !== "ip6tables" || mayUseIpv6(plan));
+  return relevant.map(({ tool, rules }) => {
     const check = `firewall ${tool}`;
     if (rules === undefined) return hidden(check, `the rules of ${tool}`);
     const suspects = tool === "nft" ? suspectsOfNft(rules, plan) : suspectsOfIptables(rules, plan);
@@ -65,6 +90,11 @@ function checkFirewall({ firewall }: NetworkFacts, plan: Plan): Finding[] {
     const advice = "let in UDP from the peers to your listen ports (1701), or protocol 115 where that is used";
     return finding(check, "warning", suspects.join("; "), advice);
   });
+}
+
+/** A name may stand for such an address, and so may whoever comes. */
+function mayUseIpv6({ lcce, tunnels }: Plan): boolean {
+  return lcce.listen.some(({ address }) => address.includes(":")) || tunnels.some(({ peer }) => peer?.includes(":"));
 }
 
 function portsOf({ lcce, tunnels }: Plan): Set<string> {

@@ -18,3 +18,10 @@ export function sessionsOf(plan: Plan) {
     tunnel.sessions.map((session) => ({ tunnel, session, name: `${tunnel.name}/${session.name}` })),
   );
 }
+
+/** What of it concerns one network namespace; `undefined`: the daemon's own. What is typed in needs no listeners. */
+export function planWithin(plan: Plan, netns: string | undefined): Plan {
+  const tunnels = plan.tunnels.filter((tunnel) => tunnel.netns === netns);
+  const listens = netns === undefined || tunnels.some((tunnel) => tunnel.static === undefined);
+  return { lcce: listens ? plan.lcce : { ...plan.lcce, listen: [] }, tunnels };
+}

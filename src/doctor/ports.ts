@@ -1,7 +1,7 @@
 import { type Finding, finding, ok } from "./finding.ts";
 import type { Plan } from "./plan.ts";
 
-/** A UDP socket, or a raw one of protocol 115, in this network namespace. */
+/** A UDP socket, or a raw one of protocol 115, in a network namespace. */
 export interface SocketFact {
   readonly protocol: "udp" | "ip";
   readonly address: string;
@@ -13,6 +13,8 @@ export interface SocketFact {
 
 export interface PortFacts {
   readonly sockets: readonly SocketFact[];
+  /** How many sockets of L2TP over IP there are, by IP version; whose and where cannot be seen. */
+  readonly l2tpIpSockets: { readonly 4: number; readonly 6: number };
   /** Addresses of this machine's interfaces. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
   /** One answers on the admin socket. */
@@ -23,27 +25,77 @@ const ANY = ["0.0.0.0", "::"];
 /** As it is installed, or out of the source tree. */
 const OUR_PROGRAM = /l2tpv3-lcc|\/main\.[jt]s$/;
 
+type Listen = Plan["lcce"]["listen"][number];
+
 /** Whether the daemon can have its addresses and ports, and who has them. */
 export function checkPorts(facts: PortFacts, plan: Plan): Finding[] {
-  return [...plan.lcce.listen.map((listen) => checkPort(listen, facts)), ...checkLocalAddresses(facts, plan)];
+  const listeners = plan.lcce.listen.map((listen) =>
+    listen.port === 0 ? checkProtocol(listen, facts) : checkPort(listen, facts),
+  );
+  return [...listeners, ...checkLocalAddresses(facts, plan)];
 }
 
-function checkPort({ address, port }: { readonly address: string; readonly port: number }, facts: PortFacts): Finding {
-  const check = `port udp ${address}:${port}`;
+function checkPort({ address, port }: Listen, facts: PortFacts): Finding {
+  const check = `port udp ${isIpv6(address) ? `[${address}]` : address}:${port}`;
   const taken = facts.sockets.filter((socket) => socket.protocol === "udp" && socket.port === port);
   const competing = taken.filter((socket) => overlaps(socket.address, address));
-  if (competing.length === 0) {
-    return hasAddress(facts, address) ? ok(check, "free") : absent(check, address);
+  if (competing.length > 0) return checkOwners(check, competing, facts);
+  // A socket of IPv6 takes IPv4 too, unless it is told not to, which cannot be seen. Ours are.
+  const dual = taken.filter((socket) => socket.address === "::" && !isIpv6(address) && !isOurs(socket));
+  if (dual.length > 0) {
+    const found = `${owners(dual)} has [::]:${port}, and with it perhaps IPv4`;
+    return finding(check, "warning", found, "stop that program, or give [lcce] listen another address or port");
   }
-  const who = [...new Set(competing.map(describeOwner))].join(", ");
-  const isOurs = competing.every(({ owner }) => owner === undefined || OUR_PROGRAM.test(owner.command));
-  if (facts.daemonRuns && isOurs) return ok(check, `in use by the daemon that runs (${who})`);
+  return hasAddress(facts, address) ? ok(check, "free") : absent(check, address);
+}
+
+function checkOwners(check: string, competing: readonly SocketFact[], { daemonRuns }: PortFacts): Finding {
+  const who = owners(competing);
+  const known = competing.every((socket) => socket.owner === undefined || isOurs(socket));
+  if (daemonRuns && known) return ok(check, `in use by the daemon that runs (${who})`);
   const advice = "stop that program, or give [lcce] listen another address or port";
   return finding(check, "error", `in use by ${who}`, advice);
 }
 
+/** L2TP over IP (RFC 3931 4.1.1) has one listener for an address, and no table says who that is. */
+function checkProtocol({ address }: Listen, facts: PortFacts): Finding {
+  const check = `protocol 115 at ${address}`;
+  const raw = facts.sockets.filter(
+    (socket) => socket.protocol === "ip" && isIpv6(socket.address) === isIpv6(address) && !isOurs(socket),
+  );
+  if (raw.length > 0) {
+    const found = `${owners(raw)} reads protocol 115 by a raw socket, and answers what is for us too`;
+    return finding(check, "warning", found, "stop that program");
+  }
+  const others = facts.l2tpIpSockets[isIpv6(address) ? 6 : 4];
+  if (others > 0 && !facts.daemonRuns) {
+    const found = `sockets of L2TP over IP: ${others}, of tunnels or of a program that cannot be seen`;
+    return finding(
+      check,
+      "note",
+      found,
+      "if the daemon cannot listen, look for a second one, and at ip l2tp show tunnel",
+    );
+  }
+  return hasAddress(facts, address) ? ok(check, "nothing is in the way") : absent(check, address);
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(":");
+}
+
+/** Ours of IPv6 take no IPv4. The tables know no links: fe80::1 stands for fe80::1%eth0. */
 function overlaps(one: string, other: string): boolean {
-  return one === other || ANY.includes(one) || ANY.includes(other);
+  if (isIpv6(one) !== isIpv6(other)) return false;
+  return one === other.split("%")[0] || ANY.includes(one) || ANY.includes(other);
+}
+
+function isOurs({ owner }: SocketFact): boolean {
+  return owner !== undefined && OUR_PROGRAM.test(owner.command);
+}
+
+function owners(sockets: readonly SocketFact[]): string {
+  return [...new Set(sockets.map(describeOwner))].join(", ");
 }
 
 function describeOwner({ owner }: SocketFact): string {

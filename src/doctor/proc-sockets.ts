@@ -18,6 +18,23 @@ export function readSockets(root = "/proc"): SocketFact[] {
   return rows.map(({ inode, ...row }) => ({ ...row, owner: owners.get(inode) }));
 }
 
+/**
+ * How many sockets of L2TP over IP there are, of which no table tells more: those of daemons, and of tunnels that were made
+ * with `ip l2tp`.
+ */
+export function countL2tpIpSockets(root = "/proc"): { readonly 4: number; readonly 6: number } {
+  return parseProtocols(read(`${root}/net/protocols`));
+}
+
+/** Name, size, sockets, … of each protocol. */
+export function parseProtocols(text: string): { readonly 4: number; readonly 6: number } {
+  const count = (name: string) => {
+    const line = text.split("\n").find((each) => each.startsWith(`${name} `));
+    return Number(line?.trim().split(/\s+/)[2] ?? 0);
+  };
+  return { 4: count("L2TP/IP"), 6: count("L2TP/IPv6") };
+}
+
 /** /proc/net/udp and its kin: proc(5). In the raw ones the local port is the protocol. */
 export function parseSocketTable(name: (typeof TABLES)[number], text: string): TableRow[] {
   const isRaw = name.startsWith("raw");

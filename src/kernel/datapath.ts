@@ -3,6 +3,8 @@ export interface TunnelRequest {
   readonly localControlConnectionId: number;
   readonly remoteControlConnectionId: number;
   readonly encapsulation: "udp" | "ip";
+  /** The network namespace of that socket, where the devices of its sessions will be; absent: the daemon's own. */
+  readonly netns?: string | undefined;
   /** The connected socket of the control connection. */
   readonly fd: number;
   /**
@@ -38,6 +40,11 @@ export interface SessionRequest {
   readonly resyncAfter: number;
   /** At most 15 characters. */
   readonly interfaceName: string;
+  /**
+   * 1 to 4094: the tag of IEEE 802.1Q that frames bear on the wire and not in the device; those with another tag, or none,
+   * are discarded. `undefined`: frames are as they are, tags included.
+   */
+  readonly vlan: number | undefined;
   /** Octets; "auto": the path's MTU (IP_MTU or IPV6_MTU of the socket) less all headers. */
   readonly mtu: number | "auto";
   /** A bridge that must exist. */
@@ -80,7 +87,7 @@ export interface DatapathEvents {
    * "down": the device of an established session takes no frames, because somebody set it down or its bridge is gone. "up":
    * it does again. Nothing is told of devices that are as they should be from the start, nor of `lowerSession`.
    */
-  portChanged(interfaceName: string, condition: "up" | "down"): void;
+  portChanged(interfaceName: string, condition: "up" | "down", netns?: string): void;
   /** Somebody interfered with a device, and what was done about it. */
   noticed(notice: DeviceNotice): void;
 }
@@ -97,6 +104,8 @@ export interface DeviceNotice {
   readonly level: "info" | "warn";
   readonly event: "device-restored" | "device-down" | "device-up";
   readonly interfaceName: string;
+  /** Absent: the daemon's own network namespace. */
+  readonly netns?: string;
   readonly message: string;
 }
 

@@ -13,6 +13,7 @@ import {
 } from "./data-header.ts";
 import { ReceiveBatch, SendBatch, type SendTarget } from "./datagram-batch.ts";
 import type { SessionCounters } from "./datapath.ts";
+import { VLAN_TAG_OCTETS } from "./inner-mtu.ts";
 import {
   addressOf,
   close,
@@ -26,11 +27,12 @@ import {
   writeAt,
 } from "./libc.ts";
 import { SEQUENCE_MASK, type SequenceVerdict, SequenceWindow, type SequencingSettings } from "./sequence-window.ts";
+import { popTag, pushTag } from "./vlan-tag.ts";
 
 const { EAGAIN, EINTR } = constants.errno;
 const ETHERNET_HEADER_OCTETS = 14;
-/** What fits behind the longest header in one UDP datagram over IPv4. */
-const LONGEST_FRAME = 65_507 - 20;
+/** What fits behind the longest header and a tag in one UDP datagram over IPv4. */
+const LONGEST_FRAME = 65_507 - 20 - VLAN_TAG_OCTETS;
 const LARGEST_READ = 65_536;
 /** Per system call and turn; the other sources wait meanwhile. */
 const RECEIVED_PIECES = 16;
@@ -59,6 +61,8 @@ export interface ForwardedSession {
   readonly receiveSequencing: "none" | "non-ip" | "all";
   readonly sequencing: SequencingSettings;
   readonly interfaceName: string;
+  /** The tag that frames bear on the wire and not in the device. */
+  readonly vlan: number | undefined;
   readonly tapFd: number;
 }
 
@@ -99,6 +103,8 @@ class Session implements Source {
   /** Where frames are put in order. */
   readonly window: SequenceWindow | undefined;
   readonly hasSublayer: boolean;
+  /** Octets in front of a frame from the device: for the header, and for a tag. */
+  readonly headroom: number;
   /** Of the next frame that is sent. */
   sequence = 0;
   raised = false;
@@ -119,6 +125,7 @@ class Session implements Source {
       sentOctets: 0,
       sendErrors: 0,
     };
+    this.headroom = this.header.length + (description.vlan === undefined ? 0 : VLAN_TAG_OCTETS);
     this.hasSublayer = description.receiveLayout.l2Sublayer === "default";
     if (description.receiveSequencing !== "none") {
       this.window = new SequenceWindow(description.sequencing, (frame) => this.#deliverLate(frame));
@@ -128,7 +135,19 @@ class Session implements Source {
 
   /** A frame that has waited for others. */
   #deliverLate(frame: Uint8Array): void {
-    this.count(frame.length, this.raised ? writeAt(this.fd, Number(addressOf(frame)), frame.length) : -1);
+    if (this.raised) this.deliver(frame, Number(addressOf(frame)), 0, frame.length);
+    else this.counters.receiveErrors++;
+  }
+
+  /** Gives the device the frame of `octets`, which are at `address`. Its tag is taken off where it is. */
+  deliver(octets: Uint8Array, address: number, start: number, length: number): void {
+    const { vlan } = this.description;
+    if (vlan === undefined) this.#count(length, writeAt(this.fd, address + start, length) === length);
+    else if (!popTag(octets, start, length, vlan)) this.#count(length, false);
+    else {
+      const rest = length - VLAN_TAG_OCTETS;
+      this.#count(length, writeAt(this.fd, address + start + VLAN_TAG_OCTETS, rest) === rest);
+    }
   }
 
   /** What its sequence number costs. */
@@ -137,9 +156,10 @@ class Session implements Source {
     this.counters.receiveErrors++;
   }
 
-  count(length: number, written: number): void {
+  /** As the frame was on the wire. */
+  #count(length: number, isDelivered: boolean): void {
     const { counters } = this;
-    if (written !== length) {
+    if (!isDelivered) {
       counters.receiveErrors++;
       return;
     }
@@ -336,7 +356,7 @@ export class Forwarder {
     const { counters } = session;
     if (frame < 0 || !session.raised || length < ETHERNET_HEADER_OCTETS) counters.receiveErrors++;
     else if (session.hasSublayer) this.#deliverInOrder(session, frame, length);
-    else session.count(length, writeAt(session.fd, this.#received.address + frame, length));
+    else session.deliver(this.#received.octets, this.#received.address, frame, length);
   }
 
   #deliverInOrder(session: Session, frame: number, length: number): void {
@@ -351,7 +371,7 @@ export class Forwarder {
     const verdict = isUnordered ? judgeUnordered(session.description, sequence) : window.judge(sequence);
     if (verdict === "discard") session.discard();
     else if (verdict === "deliver") {
-      session.count(length, writeAt(session.fd, address + frame, length));
+      session.deliver(octets, address, frame, length);
       if (isUnordered) return;
       window.advance();
     } else if (window?.hold(sequence, octets.slice(frame, frame + length), performance.now()) === true) {
@@ -362,7 +382,7 @@ export class Forwarder {
   readonly #pumpTap = (session: Session): void => {
     const batch = this.#outgoing;
     batch.begin(session.tunnel);
-    const room = SEND_OCTETS - LARGEST_READ - session.header.length;
+    const room = SEND_OCTETS - LARGEST_READ - session.headroom;
     for (let frame = 0; frame < FRAMES_PER_TURN && batch.position < room; frame++) {
       if (!this.#readFrame(session)) break;
     }
@@ -378,8 +398,8 @@ export class Forwarder {
   /** Puts the next frame with its header into the outgoing batch; false when there is none. */
   #readFrame(session: Session): boolean {
     const batch = this.#outgoing;
-    const { header } = session;
-    const length = readAt(session.fd, batch.address + batch.position + header.length, LARGEST_READ);
+    const { header, headroom } = session;
+    const length = readAt(session.fd, batch.address + batch.position + headroom, LARGEST_READ);
     if (length <= 0) {
       if (length !== -EAGAIN && length !== -EINTR) this.#loseDevice(session);
       return false;
@@ -388,12 +408,14 @@ export class Forwarder {
       session.counters.sendErrors++;
       return true;
     }
+    const { vlan } = session.description;
+    if (vlan !== undefined) pushTag(batch.octets, batch.position + header.length, vlan);
     for (let index = 0; index < header.length; index++) batch.octets[batch.position + index] = header[index] as number;
     if (session.description.sendSequencing) {
       putSequence(batch.octets, batch.position, header.length, session.sequence);
       session.sequence = (session.sequence + 1) & SEQUENCE_MASK;
     }
-    batch.append(header.length + length);
+    batch.append(headroom + length);
     return true;
   }
 

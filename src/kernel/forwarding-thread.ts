@@ -27,8 +27,8 @@ export class ForwardingThread {
   #failure: KernelError | undefined;
 
   /** `fail` is called once, should the thread end without having been asked to. */
-  constructor(hear: (event: WorkerEvent) => void, fail: (error: KernelError) => void) {
-    const workerData: WorkerSetup = { eventFd: this.#eventFd, stop: this.#stop };
+  constructor(netns: string | undefined, hear: (event: WorkerEvent) => void, fail: (error: KernelError) => void) {
+    const workerData: WorkerSetup = { eventFd: this.#eventFd, stop: this.#stop, netns };
     // Without tracking: it opens devices whose descriptors become ours, and must not close them when it ends.
     const options = { workerData, trackUnmanagedFds: false };
     this.#worker = new Worker(new URL("./userspace-worker.js", import.meta.url), options);

@@ -4,17 +4,26 @@ const PATIENCE_MS = 30_000;
 const DEVICE_DEPARTURE_MS = 50;
 
 import type { SessionRequest } from "./datapath.ts";
+import { devicesOf } from "./device-names.ts";
 
 /** A session without what is its peer's business alone. */
 export type MadeSession = Pick<
   SessionRequest,
-  "localControlConnectionId" | "localSessionId" | "interfaceName" | "bridge" | "isolated" | "addresses" | "routes"
+  | "localControlConnectionId"
+  | "localSessionId"
+  | "interfaceName"
+  | "vlan"
+  | "bridge"
+  | "isolated"
+  | "addresses"
+  | "routes"
 >;
 
 /** Cookies are not kept. */
 export function madeOf(session: MadeSession): MadeSession {
-  const { localControlConnectionId, localSessionId, interfaceName, bridge, isolated, addresses, routes } = session;
-  return { localControlConnectionId, localSessionId, interfaceName, bridge, isolated, addresses, routes };
+  const { localControlConnectionId, localSessionId, interfaceName, vlan, bridge, isolated, addresses, routes } =
+    session;
+  return { localControlConnectionId, localSessionId, interfaceName, vlan, bridge, isolated, addresses, routes };
 }
 
 /** Who wants to know of the devices that are ours. */
@@ -102,7 +111,7 @@ export class Inventory {
     this.#lowered.delete(localSessionId);
     this.#tunnels.get(session.localControlConnectionId)?.delete(localSessionId);
     this.#follower?.removed(localSessionId);
-    this.markLeaving(session.interfaceName);
+    for (const name of devicesOf(session)) this.markLeaving(name);
   }
 
   markLowered(localSessionId: number): void {

@@ -1,4 +1,6 @@
 import type { SessionCounters, SessionRequest, TunnelRequest } from "./datapath.ts";
+import { l2tpDeviceOf } from "./device-names.ts";
+import { mtuReduction } from "./inner-mtu.ts";
 import {
   ENCAPSULATIONS,
   L2_SUBLAYER_TYPES,
@@ -9,19 +11,21 @@ import {
   PSEUDOWIRE_ETHERNET,
 } from "./l2tp-genl.ts";
 import { aliasOf } from "./leftovers.ts";
+import { applySettings, lookUpNames, type Setting, settingOutcome } from "./link-settings.ts";
 import type { Link, LinkAnswer, LinkCall } from "./links.ts";
 import {
   deletionRefusal,
   flawedSessionRefusal,
-  linkRefusal,
   noBridgeRefusal,
   type Refusal,
   sessionRefusal,
   type Taken,
+  takenNameRefusal,
   tunnelRefusal,
   unknownSessionRefusal,
 } from "./refusals.ts";
 import { isId, sessionFlaw } from "./session-check.ts";
+import { makeSubInterfaces, takenNames } from "./sub-interfaces.ts";
 
 /**
  * The kernel as these operations see it: synchronous, many calls at once, an answer to each in the same order. Where the
@@ -97,11 +101,7 @@ export function createSessions(
   sessions: readonly SessionRequest[],
   { withdrawn, inTheWay }: SessionEvents = {},
 ): Outcome[] {
-  const refused = new Map<SessionRequest, Refusal>();
-  for (const session of sessions) {
-    const flaw = sessionFlaw(session);
-    if (flaw !== undefined) refused.set(session, flawedSessionRefusal(session, flaw));
-  }
+  const refused = refusedUnasked(calls, sessions, inTheWay);
   const sound = sessions.filter((session) => !refused.has(session));
   const answers = calls.l2tp(
     sound.map((session) => ({ command: "L2TP_CMD_SESSION_CREATE", attributes: sessionAttributes(session) })),
@@ -113,13 +113,33 @@ export function createSessions(
     const refusal = sessionRefusal(session, answer, whatIsTaken(calls, session, answer.errno, inTheWay));
     (answer.isUnknown === true ? halfMade : refused).set(session, refusal);
   }
-  const made = sound.filter((session) => !refused.has(session) && !halfMade.has(session));
-  for (const [session, refusal] of [...halfMade, ...configureDevices(calls, made)]) {
+  const isMade = (session: SessionRequest) => !refused.has(session) && !halfMade.has(session);
+  for (const [session, refusal] of makeSubInterfaces(calls, sound.filter(isMade))) halfMade.set(session, refusal);
+  for (const [session, refusal] of [...halfMade, ...configureDevices(calls, sound.filter(isMade))]) {
     const undoing = deleteSession(calls, session.localControlConnectionId, session.localSessionId);
     refused.set(session, withUndoing(refusal, undoing));
     withdrawn?.(session);
   }
   return sessions.map((session) => refused.get(session));
+}
+
+/** Those that the kernel need not be asked for. */
+function refusedUnasked(
+  calls: KernelCalls,
+  sessions: readonly SessionRequest[],
+  inTheWay: SessionEvents["inTheWay"],
+): Map<SessionRequest, Refusal> {
+  const refused = new Map<SessionRequest, Refusal>();
+  for (const session of sessions) {
+    const flaw = sessionFlaw(session);
+    if (flaw !== undefined) refused.set(session, flawedSessionRefusal(session, flaw));
+  }
+  const sound = sessions.filter((session) => !refused.has(session));
+  for (const [session, device] of takenNames(calls, sound)) {
+    refused.set(session, takenNameRefusal(session));
+    inTheWay?.(session, device);
+  }
+  return refused;
 }
 
 /** A failure, and what became of taking away what it left. */
@@ -132,6 +152,8 @@ export interface Switching {
   readonly localSessionId: number;
   /** `undefined`: there is no such session. */
   readonly interfaceName: string | undefined;
+  /** The l2tpeth device, where that is another: the one cannot be up without the other. */
+  readonly lowerName?: string | undefined;
   readonly up: boolean;
   /** Addresses that the device may have lost, in CIDR notation: given to it once more before it is set up. */
   readonly addresses: readonly string[];
@@ -146,12 +168,13 @@ export function switchDevices(calls: KernelCalls, switchings: readonly Switching
   );
   const indices = lookUpNames(calls, new Set(restored));
   const settings = switchings.flatMap((switching) => {
-    const { interfaceName: name, up, addresses, routes } = switching;
+    const { interfaceName: name, lowerName, up, addresses, routes } = switching;
     if (name === undefined) return [];
     const index = indices.get(name)?.link?.index ?? 0;
+    const names = lowerName === undefined ? [name] : up ? [lowerName, name] : [name, lowerName];
     const linkCalls: LinkCall[] = [
       ...addresses.map((address) => ({ command: "RTM_NEWADDR", index, address }) as const),
-      { command: "RTM_SETLINK", name, up },
+      ...names.map((each) => ({ command: "RTM_SETLINK", name: each, up }) as const),
       ...routes.map((destination) => ({ command: "RTM_NEWROUTE", index, destination }) as const),
     ];
     return linkCalls.map((call) => ({ switching, name, call }));
@@ -162,7 +185,7 @@ export function switchDevices(calls: KernelCalls, switchings: readonly Switching
     const answer = answers[i];
     // An address of IPv4 stays on a device that is down.
     if (call.command === "RTM_NEWADDR" && answer?.errno === "EEXIST") continue;
-    const refusal = settingOutcome(name, call, answer, "");
+    const refusal = settingOutcome(name, call, answer);
     if (refusal !== undefined && !refused.has(switching)) refused.set(switching, refusal);
   }
   return switchings.map((each) =>
@@ -214,7 +237,7 @@ function sessionAttributes(session: SessionRequest): L2tpAttributes {
     reorderTimeout: BigInt(session.reorderTimeoutMs),
     ...(remoteCookie.length > 0 && { cookie: remoteCookie }),
     ...(localCookie.length > 0 && { peerCookie: localCookie }),
-    interfaceName: session.interfaceName,
+    interfaceName: l2tpDeviceOf(session),
   };
 }
 
@@ -225,7 +248,7 @@ function whatIsTaken(
   inTheWay: SessionEvents["inTheWay"],
 ): Taken | undefined {
   if (errno !== "EEXIST") return undefined;
-  const blocker = deviceNamed(calls, session.interfaceName);
+  const blocker = deviceNamed(calls, l2tpDeviceOf(session));
   if (blocker !== undefined) inTheWay?.(session, blocker);
   return blocker === undefined ? "session" : "interface";
 }
@@ -236,7 +259,8 @@ function deviceNamed(calls: KernelCalls, name: string): Link | undefined {
 
 /**
  * MTU, bridge and addresses, on devices that are down. "auto" is the MTU that the kernel gave the device: the path's MTU
- * (IP_MTU or IPV6_MTU of the tunnel's socket) less IP, UDP, data header, cookie, sublayer and Ethernet header.
+ * (IP_MTU or IPV6_MTU of the tunnel's socket) less IP, UDP, data header, cookie, sublayer and Ethernet header. It is less
+ * where the peer sends a longer cookie than we do.
  */
 function configureDevices(calls: KernelCalls, sessions: readonly SessionRequest[]): Map<SessionRequest, Refusal> {
   const refused = new Map<SessionRequest, Refusal>();
@@ -247,56 +271,35 @@ function configureDevices(calls: KernelCalls, sessions: readonly SessionRequest[
       refused.set(session, noBridgeRefusal(session.interfaceName, session.bridge, bridge ?? NOT_ANSWERED));
       return [];
     }
-    return settingsOf(session, indices.get(session.interfaceName)?.link?.index ?? 0, bridge?.link?.index ?? 0);
+    return settingsOf(session, indices.get(session.interfaceName)?.link, bridge?.link?.index ?? 0);
   });
-  const answers = calls.links(settings.map(({ call }) => call));
-  for (const [i, { session, call }] of settings.entries()) {
-    const refusal = settingOutcome(session.interfaceName, call, answers[i], session.bridge ?? "");
-    if (refusal !== undefined && !refused.has(session)) refused.set(session, refusal);
-  }
-  return refused;
+  return new Map([...refused, ...applySettings(calls, settings)]);
 }
 
-/** The numbers of all bridges, and of the devices that get addresses. */
+/** All bridges, and the devices that get addresses or another MTU than the kernel gave them. */
 function lookUp(calls: KernelCalls, sessions: readonly SessionRequest[]): ReadonlyMap<string, LinkAnswer> {
   const names = new Set<string>();
-  for (const { bridge, addresses, interfaceName } of sessions) {
-    if (bridge !== undefined) names.add(bridge);
-    if (addresses.length > 0) names.add(interfaceName);
+  for (const session of sessions) {
+    if (session.bridge !== undefined) names.add(session.bridge);
+    if (session.addresses.length > 0 || mtuReduction(session) > 0) names.add(session.interfaceName);
   }
   return lookUpNames(calls, names);
 }
 
-function lookUpNames(calls: KernelCalls, names: ReadonlySet<string>): ReadonlyMap<string, LinkAnswer> {
-  const wanted = [...names];
-  const answers = calls.links(wanted.map((name) => ({ command: "RTM_GETLINK", name })));
-  return new Map(answers.map((answer, i) => [wanted[i] ?? "", answer]));
-}
-
-interface Setting {
-  readonly session: SessionRequest;
-  readonly call: LinkCall;
-}
-
-function settingsOf(session: SessionRequest, index: number, bridgeIndex: number): Setting[] {
+function settingsOf(session: SessionRequest, device: Link | undefined, bridgeIndex: number): Setting[] {
   const name = session.interfaceName;
+  const index = device?.index ?? 0;
+  const reduction = mtuReduction(session);
   const linkCalls: LinkCall[] = [{ command: "RTM_SETLINK", name, alias: aliasOf(session) }];
-  if (session.mtu !== "auto") linkCalls.push({ command: "RTM_SETLINK", name, mtu: session.mtu });
+  const mtu = session.mtu === "auto" ? (device?.mtu ?? 0) - reduction : session.mtu;
+  // A sub-interface was made with its MTU.
+  if (session.vlan === undefined && (session.mtu !== "auto" || reduction > 0)) {
+    linkCalls.push({ command: "RTM_SETLINK", name, mtu });
+  }
   if (session.bridge !== undefined) linkCalls.push({ command: "RTM_SETLINK", name, master: bridgeIndex });
   if (session.isolated) linkCalls.push({ command: "RTM_NEWLINK", name, isolated: true });
   for (const address of session.addresses) linkCalls.push({ command: "RTM_NEWADDR", index, address });
-  return linkCalls.map((call) => ({ session, call }));
-}
-
-function settingOutcome(
-  interfaceName: string,
-  call: LinkCall | undefined,
-  answer: LinkAnswer | undefined,
-  bridge: string,
-): Outcome {
-  const { errno, extendedAck } = answer ?? NOT_ANSWERED;
-  if (errno === "" || call === undefined) return undefined;
-  return linkRefusal(interfaceName, call, { errno, extendedAck }, bridge);
+  return linkCalls.map((call) => ({ session, name, call }));
 }
 
 function countersOf({ connectionId = 0, sessionId = 0, statistics = {} }: L2tpAttributes): SessionCounters {

@@ -23,6 +23,8 @@ export interface KernelThreadSetup {
   readonly eventFd: number;
   /** One Int32: not 0 when the thread shall end at once. */
   readonly stop: SharedArrayBuffer;
+  /** Network namespace that the thread lives in; `undefined`: the daemon's own. */
+  readonly netns: string | undefined;
 }
 
 export interface KernelThreadMessage {
@@ -34,9 +36,9 @@ export interface KernelThreadMessage {
 const WAKE_UP = new Uint8Array(BigUint64Array.of(1n).buffer);
 
 /** The compiled worker stands beside the compiled version of this file: threads do not run from the sources. */
-export function startKernelThread(events: KernelThreadEvents): KernelThread {
+export function startKernelThread(events: KernelThreadEvents, netns?: string): KernelThread {
   const eventFd = eventfd(0, SOCK_NONBLOCK);
-  const workerData: KernelThreadSetup = { eventFd, stop: new SharedArrayBuffer(4) };
+  const workerData: KernelThreadSetup = { eventFd, stop: new SharedArrayBuffer(4), netns };
   const worker = new Worker(new URL("./kernel-worker.js", import.meta.url), {
     name: "kernel",
     workerData,

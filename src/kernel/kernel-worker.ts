@@ -9,6 +9,7 @@ import { close, POLLIN, poll, read } from "./libc.ts";
 import { callLinks, decodeLink, linkDump } from "./links.ts";
 import { NETLINK_GENERIC, NETLINK_ROUTE, type NetlinkRequest } from "./netlink-messages.ts";
 import { NetlinkSocket } from "./netlink-socket.ts";
+import { enterNamespace } from "./netns.ts";
 import { OperationQueue } from "./operation-queue.ts";
 import type { Completion, Job } from "./operations.ts";
 
@@ -21,6 +22,8 @@ const POLL_OCTETS = 8;
 const setup: KernelThreadSetup = workerData;
 const stop = new Int32Array(setup.stop);
 const wakeUps = Buffer.alloc(8);
+// Before any socket is made.
+enterNamespace(setup.netns);
 const generic = new NetlinkSocket(NETLINK_GENERIC);
 const route = new NetlinkSocket(NETLINK_ROUTE);
 const exchange = (requests: readonly NetlinkRequest[]) => generic.exchange(requests);

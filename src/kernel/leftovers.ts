@@ -9,6 +9,9 @@ import type { Link } from "./links.ts";
  */
 const ALIAS = /^l2tpv3-lcc: session (\d{1,10}) of tunnel (\d{1,10}), process (\d{1,10}) in (\S+)$/;
 
+/** A sub-interface goes with the l2tpeth device below it, and has a name that is waited for. */
+const KINDS: readonly string[] = ["l2tpeth", "vlan"];
+
 export interface Owner {
   readonly localControlConnectionId: number;
   readonly localSessionId: number;
@@ -36,7 +39,7 @@ export function aliasOf({ localSessionId, localControlConnectionId }: Ids): stri
 
 /** `undefined`: no device of ours. */
 export function ownerOf({ kind, alias }: Pick<Link, "kind" | "alias">): Owner | undefined {
-  const match = kind === "l2tpeth" ? ALIAS.exec(alias) : null;
+  const match = KINDS.includes(kind) ? ALIAS.exec(alias) : null;
   if (match === null) return undefined;
   const [localSessionId = 0, localControlConnectionId = 0, pid = 0] = match.slice(1, 4).map(Number);
   return { localControlConnectionId, localSessionId, process: pid, namespace: match[4] ?? "" };

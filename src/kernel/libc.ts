@@ -41,6 +41,7 @@ const functions = {
   sendto: libc.func("long sendto(int fd, void *octets, size_t length, int flags, void *address, uint addressLength)"),
   recvmmsg: libc.func("int recvmmsg(int fd, void *messages, uint count, int flags, void *timeout)"),
   sendmmsg: libc.func("int sendmmsg(int fd, void *messages, uint count, int flags)"),
+  setns: libc.func("int setns(int fd, int kind)"),
 };
 
 export const AF_INET = 2;
@@ -232,4 +233,9 @@ export function recvmmsg(fd: number, messages: Uint8Array, count: number, flags:
 /** `messages`: an array of struct mmsghdr. Returns how many were sent. */
 export function sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number {
   return counted(functions.sendmmsg(fd, messages, count, flags));
+}
+
+/** Moves the calling thread into a namespace. */
+export function setns(fd: number, kind: number): void {
+  checked("setns", functions.setns(fd, kind));
 }

@@ -4,6 +4,7 @@ import * as libc from "./libc.ts";
 import type { LinkCondition, LinkErrors } from "./link-news.ts";
 import type { LinkWatchEvents } from "./link-watch.ts";
 import { NETLINK_ROUTE } from "./netlink-messages.ts";
+import { inNamespace } from "./netns.ts";
 import { SURROUNDINGS_GROUPS, type SurroundingsSetup } from "./surroundings-watch.ts";
 
 export interface LinkMonitorEvents extends Pick<LinkWatchEvents, "condition" | "errors"> {
@@ -37,7 +38,8 @@ const WAKE_UP = new Uint8Array(BigUint64Array.of(1n).buffer);
 
 /**
  * Follows network interfaces by their names: whether they are up and have a carrier, and what errors they count. A thread
- * waits for the kernel's news, because Node itself cannot wait for a netlink socket.
+ * waits for the kernel's news, because Node itself cannot wait for a netlink socket. They are those of the network
+ * namespace that the socket was made in.
  */
 export class LinkMonitor {
   readonly #socket: number;
@@ -49,8 +51,9 @@ export class LinkMonitor {
   #hasEnded = false;
 
   /** Throws a `KernelError` where rtnetlink cannot be had. It runs from the built package only. */
-  constructor(names: readonly string[], events: LinkMonitorEvents, surroundings?: SurroundingsSetup) {
-    this.#socket = openLinkSocket(surroundings === undefined ? RTMGRP_LINK : RTMGRP_LINK | SURROUNDINGS_GROUPS);
+  constructor(names: readonly string[], events: LinkMonitorEvents, surroundings?: SurroundingsSetup, netns?: string) {
+    const groups = surroundings === undefined ? RTMGRP_LINK : RTMGRP_LINK | SURROUNDINGS_GROUPS;
+    this.#socket = inNamespace(netns, () => openLinkSocket(groups));
     const workerData: LinkMonitorSetup = { names, socket: this.#socket, eventFd: this.#eventFd, surroundings };
     this.#worker = new Worker(new URL("./link-monitor-worker.js", import.meta.url), {
       name: "links",

@@ -10,6 +10,7 @@ import {
   octets,
   text,
   u8,
+  u16,
   u32,
 } from "./netlink-messages.ts";
 import type { NetlinkAnswer } from "./netlink-socket.ts";
@@ -29,6 +30,7 @@ const RT_TABLE_MAIN = 254;
 const RTPROT_STATIC = 4;
 const RT_SCOPE_LINK = 253;
 const RTN_UNICAST = 1;
+const IN6_ADDR_GEN_MODE_NONE = 1;
 
 const LINK_ATTRIBUTES = {
   name: [3, text],
@@ -40,6 +42,20 @@ const LINK_ATTRIBUTES = {
   ],
   alias: [20, text],
   filter: [29, u32],
+} as const;
+
+/** What is only asked for: the kernel's answers have something else in these places, or differ from driver to driver. */
+const WISHES = {
+  ...LINK_ATTRIBUTES,
+  lower: [5, u32],
+  subInterface: [18, nested({ kind: [1, text], data: [2, nested({ vlan: [1, u16] } as const)] } as const)],
+  families: [
+    26,
+    nested({
+      ipv4: [2, nested({ settings: [1, nested({ strictReversePath: [8, u32] } as const)] } as const)],
+      ipv6: [10, nested({ addressGeneration: [8, u8] } as const)],
+    } as const),
+  ],
 } as const;
 
 const ADDRESS_ATTRIBUTES = { address: [1, octets], local: [2, octets] } as const;
@@ -56,12 +72,27 @@ export type LinkCall =
   | { readonly command: "RTM_SETLINK"; readonly name: string; readonly alias: string }
   /** Gives the device of that number the name. */
   | { readonly command: "RTM_SETLINK"; readonly name: string; readonly index: number }
+  /**
+   * So that the device neither says nor hears anything beside its sub-interfaces: it takes no IPv4 packets whose sender is not
+   * reached through it, and gives itself no IPv6 address.
+   */
+  | { readonly command: "RTM_SETLINK"; readonly name: string; readonly quiet: "ipv4" | "ipv6" }
+  /** Makes a sub-interface of the device of that number, for frames of a VLAN (IEEE 802.1Q), as yet down. */
+  | {
+      readonly command: "RTM_NEWLINK";
+      readonly name: string;
+      readonly lower: number;
+      readonly vlan: number;
+      readonly mtu: number;
+    }
   /** The device is a port of a bridge. */
   | { readonly command: "RTM_NEWLINK"; readonly name: string; readonly isolated: boolean }
   /** `address`: CIDR notation, IPv4 or IPv6. `index` is the device's number. */
   | { readonly command: "RTM_NEWADDR"; readonly index: number; readonly address: string }
   /** `destination`: CIDR notation. The device has to be up. */
   | { readonly command: "RTM_NEWROUTE"; readonly index: number; readonly destination: string };
+
+type SubInterfaceCall = Extract<LinkCall, { readonly lower: number }>;
 
 /** Those that name a device. */
 export type NamedCall = Extract<LinkCall, { readonly name: string }>;
@@ -109,7 +140,7 @@ export function encodeLinkCall(call: LinkCall): NetlinkRequest {
     case "RTM_NEWROUTE":
       return { type, flags: NLM_F_CREATE | NLM_F_EXCL, payload: encodeRoute(call) };
     default:
-      return { type, flags: 0, payload: encodeInterface(call) };
+      return { type, flags: "lower" in call ? NLM_F_CREATE | NLM_F_EXCL : 0, payload: encodeInterface(call) };
   }
 }
 
@@ -122,24 +153,33 @@ export function linkDump(): NetlinkRequest {
 /** struct ifinfomsg: family, type, index, flags, change mask; then the attributes. */
 function encodeInterface(call: NamedCall): Uint8Array[] {
   const header = Buffer.alloc(INTERFACE_HEADER_LENGTH);
-  let attributes: AttributeValues<typeof LINK_ATTRIBUTES> = call.name === "" ? {} : { name: call.name };
   if ("index" in call) header.writeInt32LE(call.index, 4);
   if ("up" in call) {
     header.writeUInt32LE(call.up ? IFF_UP : 0, 8);
     header.writeUInt32LE(IFF_UP, 12);
-  } else if ("mtu" in call) {
-    attributes = { ...attributes, mtu: call.mtu };
-  } else if ("master" in call) {
-    attributes = { ...attributes, master: call.master };
-  } else if ("alias" in call) {
-    attributes = { ...attributes, alias: call.alias };
-  } else if ("isolated" in call) {
-    const port = { isolated: call.isolated ? 1 : 0 };
-    attributes = { ...attributes, information: { portKind: "bridge", port } };
-  } else if (call.command === "RTM_GETLINK") {
-    attributes = { ...attributes, filter: RTEXT_FILTER_SKIP_STATS };
   }
-  return [header, encodeAttributes(LINK_ATTRIBUTES, attributes)];
+  const name = call.name === "" ? {} : { name: call.name };
+  return [header, encodeAttributes(WISHES, { ...name, ...wishesOf(call) })];
+}
+
+function wishesOf(call: NamedCall): AttributeValues<typeof WISHES> {
+  if (call.command === "RTM_GETLINK") return { filter: RTEXT_FILTER_SKIP_STATS };
+  if (call.command === "RTM_NEWLINK") return "lower" in call ? subInterface(call) : port(call);
+  if ("mtu" in call) return { mtu: call.mtu };
+  if ("master" in call) return { master: call.master };
+  if ("alias" in call) return { alias: call.alias };
+  if (!("quiet" in call)) return {};
+  const ipv4 = { settings: { strictReversePath: 1 } };
+  const ipv6 = { addressGeneration: IN6_ADDR_GEN_MODE_NONE };
+  return { families: call.quiet === "ipv4" ? { ipv4 } : { ipv6 } };
+}
+
+function port({ isolated }: { readonly isolated: boolean }): AttributeValues<typeof WISHES> {
+  return { information: { portKind: "bridge", port: { isolated: isolated ? 1 : 0 } } };
+}
+
+function subInterface({ mtu, lower, vlan }: SubInterfaceCall): AttributeValues<typeof WISHES> {
+  return { mtu, lower, subInterface: { kind: "vlan", data: { vlan } } };
 }
 
 /** struct ifaddrmsg: family, prefix length, flags, scope, index; then the attributes. */

@@ -1,4 +1,5 @@
 import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import { devicesOf, l2tpDeviceOf } from "./device-names.ts";
 import { type DeviceFollower, Inventory, type MadeSession } from "./inventory.ts";
 import {
   createSessions,
@@ -251,7 +252,9 @@ export class OperationQueue {
   #createSessions(jobs: readonly Job<"create-session">[]): Outcome[] {
     const sessions = jobs.map(({ operation }) => operation.session);
     const outcomes = createSessions(this.#ports.calls, sessions, {
-      withdrawn: ({ interfaceName }) => this.#inventory.markLeaving(interfaceName),
+      withdrawn: (session) => {
+        for (const name of devicesOf(session)) this.#inventory.markLeaving(name);
+      },
       inTheWay: ({ interfaceName }, device) => this.#meet(interfaceName, device),
     });
     for (const [i, session] of sessions.entries()) {
@@ -267,9 +270,8 @@ export class OperationQueue {
   }
 
   #mayPass({ errno, command }: Refusal, session: SessionRequest): boolean {
-    return (
-      errno === "EEXIST" && command === "L2TP_CMD_SESSION_CREATE" && this.#inventory.isLeaving(session.interfaceName)
-    );
+    const isOfName = command === "L2TP_CMD_SESSION_CREATE" || command === "RTM_NEWLINK";
+    return errno === "EEXIST" && isOfName && this.#inventory.isLeaving(session.interfaceName);
   }
 
   #wait(job: Job<"create-session">): void {
@@ -302,7 +304,15 @@ export class OperationQueue {
     const isRestored = up && this.#inventory.takeLowered(localSessionId);
     if (!up && session !== undefined) this.#inventory.markLowered(localSessionId);
     const { interfaceName, addresses = [], routes = [] } = session ?? {};
-    return { localSessionId, interfaceName, up, addresses: isRestored ? addresses : [], routes: up ? routes : [] };
+    const lowerName = session?.vlan === undefined ? undefined : l2tpDeviceOf(session);
+    return {
+      localSessionId,
+      interfaceName,
+      lowerName,
+      up,
+      addresses: isRestored ? addresses : [],
+      routes: up ? routes : [],
+    };
   }
 
   // What waits for something to be gone

@@ -1,8 +1,11 @@
 import { KernelError } from "./kernel-error.ts";
 import * as libc from "./libc.ts";
+import { inNamespace } from "./netns.ts";
 
 /** Where on the machine a socket has its place. */
 export interface Placement {
+  /** Network namespace, as `netnsPath` takes it; absent: the daemon's own. */
+  readonly netns?: string | undefined;
   /** Bound even while the machine has not the address. */
   readonly freebind: boolean;
   /** Interface or VRF that it sends and receives by, and no other. */
@@ -25,6 +28,16 @@ export function placed<T>(placement: Placement, act: () => T): T {
   } finally {
     current = outer;
   }
+}
+
+/** For who opens sockets: around `socket`. Throws a `KernelError` where the namespace cannot be entered. */
+export function atPlace<T>(openSocket: () => T): T {
+  return inNamespace(current.netns, openSocket);
+}
+
+/** Whether what is opened now is bound to a device. */
+export function isAtDevice(): boolean {
+  return current.bindDevice !== undefined;
 }
 
 /** For who opens sockets: after `socket`, before `bind`. Throws a `KernelError`. */

@@ -1,4 +1,5 @@
 import type { SessionRequest } from "./datapath.ts";
+import { l2tpDeviceOf } from "./device-names.ts";
 import type { LinkCall } from "./links.ts";
 
 /** What a `KernelError` is made of: plain data, because it crosses from the worker thread to the main thread. */
@@ -49,9 +50,16 @@ export function tunnelRefusal(local: number, remote: number, answer: Answer): Re
 export type Taken = "interface" | "session";
 
 export function sessionRefusal(session: SessionRequest, answer: Answer, taken: Taken | undefined): Refusal {
-  const { localSessionId, localControlConnectionId, interfaceName } = session;
+  const { localSessionId, localControlConnectionId } = session;
   const trial = `cannot make session ${localSessionId} of tunnel ${localControlConnectionId}`;
-  return refusal("L2TP_CMD_SESSION_CREATE", trial, answer, sessionReason(interfaceName, answer.errno, taken));
+  return refusal("L2TP_CMD_SESSION_CREATE", trial, answer, sessionReason(l2tpDeviceOf(session), answer.errno, taken));
+}
+
+/** A device has the name that the sub-interface of a VLAN is to get. The kernel was not asked to make the session. */
+export function takenNameRefusal({ localSessionId, localControlConnectionId, interfaceName }: SessionRequest): Refusal {
+  const trial = `cannot make session ${localSessionId} of tunnel ${localControlConnectionId}`;
+  const reason = sessionReason(interfaceName, "EEXIST", "interface");
+  return refusal("RTM_NEWLINK", trial, { errno: "EEXIST", extendedAck: "" }, reason);
 }
 
 /** The kernel was not asked. */
@@ -82,10 +90,18 @@ export function linkRefusal(interfaceName: string, call: LinkCall, answer: Answe
   return refusal(call.command, `cannot ${linkTrial(interfaceName, call, bridge)}`, answer, reason);
 }
 
+/** Of a VLAN sub-interface that is to be made. */
+const SUB_INTERFACE_REASONS: Readonly<Record<string, string>> = {
+  EEXIST: "there is an interface of that name already; choose another name or remove it",
+  EOPNOTSUPP: 'the kernel has no VLANs, load them with "modprobe 8021q": module 8021q is missing',
+  ENODEV: "the L2TP interface below it is gone",
+};
+
 function linkReason(interfaceName: string, call: LinkCall, errno: string, bridge: string): string | undefined {
-  if (errno === "ENODEV") return `there is no interface ${interfaceName} (any more)`;
   if (errno === "EEXIST" && call.command === "RTM_NEWROUTE")
     return `there is another route to it (see: ip route show exact ${call.destination})`;
+  if ("lower" in call && SUB_INTERFACE_REASONS[errno] !== undefined) return SUB_INTERFACE_REASONS[errno];
+  if (errno === "ENODEV") return `there is no interface ${interfaceName} (any more)`;
   if (errno === "EOPNOTSUPP" && "master" in call) return `${bridge} is not a bridge`;
   return undefined;
 }
@@ -93,6 +109,8 @@ function linkReason(interfaceName: string, call: LinkCall, errno: string, bridge
 function linkTrial(interfaceName: string, call: LinkCall, bridge: string): string {
   if (call.command === "RTM_NEWADDR") return `give interface ${interfaceName} the address ${call.address}`;
   if (call.command === "RTM_NEWROUTE") return `route ${call.destination} through interface ${interfaceName}`;
+  if ("lower" in call) return `make interface ${interfaceName} for the frames of VLAN ${call.vlan}`;
+  if ("quiet" in call) return `keep interface ${interfaceName} from talking ${call.quiet}`;
   if ("isolated" in call) return `isolate interface ${interfaceName} in its bridge`;
   if ("alias" in call) return `mark interface ${interfaceName} as ours`;
   if ("mtu" in call) return `set the MTU of interface ${interfaceName} to ${call.mtu}`;

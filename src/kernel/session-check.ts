@@ -13,6 +13,7 @@ export function sessionFlaw(session: SessionRequest): string | undefined {
   const { sendSequencing, receiveSequencing, l2Sublayer } = session;
   if ((sendSequencing || receiveSequencing !== "none") && l2Sublayer === "none") return "sequencing needs the sublayer";
   if (!isInterfaceName(session.interfaceName)) return `"${session.interfaceName}" is not an interface name`;
+  if (session.vlan !== undefined && !isVlan(session.vlan)) return "a VLAN is 1 to 4094";
   const address = session.addresses.find((each) => !isCidr(each));
   if (address !== undefined) return `"${address}" is not an address in CIDR notation`;
   return undefined;
@@ -21,6 +22,11 @@ export function sessionFlaw(session: SessionRequest): string | undefined {
 /** An id of a control connection or session that can stand in a packet. */
 export function isId(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= MAX_ID;
+}
+
+/** 0 marks a tag of priority alone, 4095 is reserved (IEEE 802.1Q). */
+function isVlan(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= 4_094;
 }
 
 function isInterfaceName(name: string): boolean {

@@ -1,6 +1,6 @@
 import { KernelError } from "./kernel-error.ts";
 import * as libc from "./libc.ts";
-import { applyPlacement } from "./placement.ts";
+import { applyPlacement, atPlace, isAtDevice } from "./placement.ts";
 import { decodeSocketAddress, encodeSocketAddress, type SocketAddress, socketAddressText } from "./socket-address.ts";
 
 /** UDP, or L2TP directly over IP (protocol 115, RFC 3931 4.1.1); the address says which IP version. */
@@ -28,10 +28,12 @@ export interface ConnectionSocketRequest {
 
 /**
  * The socket for control connections that others open. Throws EADDRINUSE while anyone else, a second daemon for
- * example, has the port: that is why SO_REUSEADDR is set after `bind`.
+ * example, has the port: that is why SO_REUSEADDR is set after `bind`. But one that is bound to a device stands beside
+ * that for all of them, which finds out.
  */
 export function openListener(local: SocketAddress, kind: SocketKind = "udp"): number {
   return opened(kind, local, (fd) => {
+    if (isAtDevice()) libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
     attempt("bind", kind, local, () => libc.bind(fd, encodeSocketAddress(local, 0)));
     libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
   });
@@ -85,9 +87,11 @@ function opened(kind: SocketKind, local: SocketAddress, prepare: (fd: number) =>
   const family = isIpv6 ? libc.AF_INET6 : libc.AF_INET;
   const protocol = kind === "udp" ? libc.IPPROTO_UDP : libc.IPPROTO_L2TP;
   let fd = -1;
-  attempt("socket", kind, local, () => {
-    fd = libc.socket(family, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK, protocol);
-  });
+  atPlace(() =>
+    attempt("socket", kind, local, () => {
+      fd = libc.socket(family, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK, protocol);
+    }),
+  );
   try {
     setOptions(fd, kind, isIpv6);
     applyPlacement(fd);

@@ -47,6 +47,7 @@ export class UserspaceDatapath implements Datapath {
   readonly name = "userspace";
   readonly readsSocket = true;
   readonly #events: DatapathEvents;
+  readonly #netns: string | undefined;
   readonly #inbox = new ControlInbox();
   /** By local Control Connection ID. */
   readonly #sockets = new Map<number, Socket>();
@@ -61,8 +62,10 @@ export class UserspaceDatapath implements Datapath {
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  constructor(events: DatapathEvents) {
+  /** `netns`: network namespace that devices are made in; `undefined`: the daemon's own. */
+  constructor(events: DatapathEvents, netns?: string) {
     this.#events = events;
+    this.#netns = netns;
   }
 
   prepare(): void {
@@ -207,7 +210,7 @@ export class UserspaceDatapath implements Datapath {
   }
 
   #running(): ForwardingThread {
-    this.#thread ??= new ForwardingThread(this.#hear, this.#fail);
+    this.#thread ??= new ForwardingThread(this.#netns, this.#hear, this.#fail);
     return this.#thread;
   }
 

@@ -51,4 +51,6 @@ export interface WorkerSetup {
   readonly eventFd: number;
   /** One Int32: not 0 when the thread shall end at once. */
   readonly stop: SharedArrayBuffer;
+  /** Network namespace that the thread lives in; `undefined`: the daemon's own. */
+  readonly netns: string | undefined;
 }

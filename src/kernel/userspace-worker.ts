@@ -6,12 +6,13 @@ import { DeviceKeeper } from "./device-keeper.ts";
 import { DEVICE_GROUPS, decodeDeviceNews, ROUTE_GROUPS } from "./device-news.ts";
 import { EventSocket } from "./event-socket.ts";
 import { Forwarder } from "./forwarder.ts";
-import { overheadOf } from "./inner-mtu.ts";
+import { longerCookie, overheadOf } from "./inner-mtu.ts";
 import { KernelError } from "./kernel-error.ts";
 import { read, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_SOCKET } from "./libc.ts";
 import { callLinks } from "./links.ts";
 import { NETLINK_ROUTE, type NetlinkRequest } from "./netlink-messages.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "./netlink-socket.ts";
+import { enterNamespace } from "./netns.ts";
 import { configureDevice, lowerDevice, raiseDevice } from "./session-device.ts";
 import { isIpv6Socket, pathMtu, setIfPossible } from "./sockets.ts";
 import { openTap } from "./tap.ts";
@@ -173,8 +174,10 @@ class UserspaceWorker {
     const socket = this.#forwarder.socketOf(localControlConnectionId);
     if (socket === undefined) refuse("ENODEV", "create-session", `there is no tunnel ${localControlConnectionId}`);
     const sendLayout = { cookie: session.remoteCookie, l2Sublayer: session.l2Sublayer };
-    const layers = { encapsulation: "udp", family: isIpv6Socket(socket) ? 6 : 4 } as const;
-    const mtu = session.mtu === "auto" ? pathMtu(socket) - overheadOf(sendLayout, layers) : session.mtu;
+    const { vlan } = session;
+    const layers = { encapsulation: "udp", family: isIpv6Socket(socket) ? 6 : 4, vlan } as const;
+    const longest = { ...sendLayout, cookie: longerCookie(session) };
+    const mtu = session.mtu === "auto" ? pathMtu(socket) - overheadOf(longest, layers) : session.mtu;
     configureDevice(this.#exchange, { ...session, mtu });
     this.#forwarder.addSession({
       localControlConnectionId,
@@ -190,6 +193,7 @@ class UserspaceWorker {
         resyncAfter: session.resyncAfter,
       },
       interfaceName,
+      vlan,
       tapFd,
     });
     this.#keeper.added(session);
@@ -217,4 +221,7 @@ class UserspaceWorker {
 }
 
 if (parentPort === null) throw new Error("userspace-worker runs in a worker thread");
-new UserspaceWorker(parentPort, workerData as WorkerSetup).run();
+const setup: WorkerSetup = workerData;
+// Before any socket is made.
+enterNamespace(setup.netns);
+new UserspaceWorker(parentPort, setup).run();

@@ -68,7 +68,7 @@ export function verdictFor(
   to: { readonly address: string; readonly protocol: number; readonly port: number },
 ): "protected" | "discarded" | "none" {
   const family = to.address.includes(":") ? libc.AF_INET6 : libc.AF_INET;
-  const address = libc.inetPton(family, to.address);
+  const address = libc.inetPton(family, to.address.replace(/%.*/, ""));
   const policy = policies.find(
     (each) =>
       each.family === family &&

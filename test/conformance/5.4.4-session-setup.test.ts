@@ -224,7 +224,7 @@ describe("what we ask for", () => {
       link.run(30_000);
       expect([tunnelOf(node).state, peer.all("ICRQ")]).toEqual(["established", []]);
       expect(sessionOf(node)).toMatchObject({ state: "idle", localSessionId: 0 });
-      expect(sessionOf(node).lastError).toContain("does not offer Ethernet");
+      expect(sessionOf(node).lastError).toContain("does not offer pseudowires of type 5 (ethernet)");
     },
   );
 

@@ -150,7 +150,7 @@ describe.each([
       expect([...(avps.find(({ type }) => type === 68) as SentAvp).value]).toEqual([0, 5]);
     }
     for (const { avps } of messages.filter(({ name }) => name === "SCCRQ" || name === "SCCRP")) {
-      expect([...(avps.find(({ type }) => type === 62) as SentAvp).value]).toEqual([0, 5]);
+      expect([...(avps.find(({ type }) => type === 62) as SentAvp).value]).toEqual([0, 4, 0, 5]);
     }
   });
 

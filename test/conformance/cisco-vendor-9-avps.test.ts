@@ -152,7 +152,7 @@ describe("B135: who sends Cisco's AVPs gets them", () => {
     const sccrp = peer.expect("SCCRP");
     const ccid = hex32(sccrp.avps.assignedControlConnectionId);
     expect(ccid).not.toBe("00000000");
-    expect(ciscoAvps(sccrp)).toEqual({ 1: `M ${ccid}`, 2: "M 0005", 10: "M 0001" });
+    expect(ciscoAvps(sccrp)).toEqual({ 1: `M ${ccid}`, 2: "M 00040005", 10: "M 0001" });
     peer.send({ name: "SCCCN" });
     const icrp = peer.call();
     const ids = { 3: `M ${hex32(icrp.avps.localSessionId)}`, 4: "M 5e550001" };

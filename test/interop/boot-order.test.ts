@@ -94,6 +94,41 @@ describe.skipIf(missing !== undefined)(`what comes after the daemon${missing ? `
     expect(await sites.ping(paris, 3)).toMatchObject({ received: 3 });
   });
 
+  test("the device that a responder is bound to, also when it is made anew", async () => {
+    const { paris, lyon } = sites;
+    const address = "192.0.2.2/24";
+    lyon.namespace.ip("address", "del", address, "dev", "wan");
+    const responder = start(lyon, { tunnel: 'bind_device = "br-wan"' });
+    await responder.untilLogged("waits for its device", UP_MS, ({ event }) => event === "listener-waits");
+    const make = () => {
+      lyon.namespace.ip("link", "add", "br-wan", "type", "bridge");
+      lyon.namespace.ip("link", "set", "wan", "master", "br-wan");
+      lyon.namespace.ip("address", "add", address, "dev", "br-wan");
+      lyon.namespace.ip("link", "set", "br-wan", "up");
+    };
+    const initiator = start(paris);
+    make();
+    await initiator.untilUp(UP_MS);
+    expect(await sites.ping(paris, 3)).toMatchObject({ received: 3 });
+    const opened = responder.log.length;
+    lyon.namespace.ip("link", "del", "br-wan");
+    await initiator.untilTunnel("noticed", UP_MS, ({ state }) => state !== "established");
+    make();
+    await responder.untilLogged("listens", UP_MS, ({ event }) => event === "listener-opened", opened);
+    await initiator.untilUp(UP_MS);
+    expect(await sites.ping(paris, 3)).toMatchObject({ received: 3 });
+  });
+
+  test("what comes by another device than the one that a responder is bound to is nobody's", async () => {
+    const { paris, lyon } = sites;
+    lyon.namespace.ip("link", "add", "other", "type", "bridge");
+    const responder = start(lyon, { tunnel: 'bind_device = "other"' });
+    await responder.untilLogged("ready", UP_MS, ({ event }) => event === "ready");
+    const initiator = start(paris);
+    await responder.untilLogged("refused", UP_MS, ({ event }) => event === "unknown-peer");
+    expect(await initiator.tunnel()).not.toMatchObject({ state: "established" });
+  });
+
   test("the bridge of a session", async () => {
     const { paris, lyon } = sites;
     start(lyon);

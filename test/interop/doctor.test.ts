@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Finding } from "../../src/doctor/finding.ts";
-import { execute, namespacesMissing } from "../support/namespaces.ts";
+import { execute, NetworkNamespace, namespacesMissing } from "../support/namespaces.ts";
 import { TwoSites } from "../support/two-sites.ts";
 
 const missing = namespacesMissing();
@@ -109,6 +109,64 @@ describe.skipIf(missing !== undefined)(`doctor${missing ? ` (${missing})` : ""}`
       found: expect.stringContaining(":2: lcce.listen"),
     });
     expect(findings.find(({ check }) => check === "capability CAP_NET_ADMIN")?.status).toBe("error");
+  });
+
+  test("IPv6: the port, the local address and the way to the peer", async () => {
+    const { paris, lyon } = sites;
+    for (const [i, { namespace }] of [paris, lyon].entries()) {
+      namespace.write("/proc/sys/net/ipv6/conf/wan/disable_ipv6", "0");
+      namespace.ip("address", "add", `2001:db8::${i + 1}/64`, "dev", "wan", "nodad");
+    }
+    const holder = paris.namespace.spawn(process.execPath, [
+      "-e",
+      'require("node:dgram").createSocket({ type: "udp6", ipv6Only: true }).bind(1701, () => console.log("bound"))',
+    ]);
+    await new Promise((resolve) => holder.stdout?.once("data", resolve));
+    const conf = join(sites.directory, "doctor.toml");
+    const tunnel = 'peer = "2001:db8::2"\nlocal = "2001:db8::1"';
+    writeFileSync(conf, sites.configuration(paris, { lcce: 'datapath = "userspace"', tunnel }), { mode: 0o600 });
+    const { stdout } = await paris.namespace.run(process.execPath, [program, "doctor", "--conf", conf, "--json"]);
+    const findings: Finding[] = JSON.parse(stdout);
+    const found = Object.fromEntries(findings.map((each) => [each.check, `${each.status}: ${each.found}`]));
+    expect(found).toMatchObject({
+      "port udp [::]:1701": `error: in use by pid ${holder.pid} (node)`,
+      "local address of tunnel lyon": "ok: 2001:db8::1",
+      "route of tunnel lyon": "ok: 2001:db8::2 from 2001:db8::1 by wan, MTU 1500",
+      "MTU of session lyon/lan42": expect.stringMatching(/^note: auto: about 1422/),
+    });
+  });
+
+  test("what a tunnel needs in another network namespace is looked up there", async () => {
+    const { paris, lyon } = sites;
+    const own = new NetworkNamespace();
+    try {
+      paris.namespace.ip("link", "add", "l2-lyon", "type", "veth", "peer", "name", "br7");
+      const conf = join(sites.directory, "doctor.toml");
+      const session = 'bridge = "br7"\naddresses = []';
+      const tunnel = `netns = "${paris.namespace.name}"\nlocal = "${paris.address}"`;
+      const written = sites.configuration(paris, { lcce: 'datapath = "userspace"', tunnel, session });
+      const missing = '[tunnel.nowhere]\npeer = "192.0.2.9"\nnetns = "l2tp-nowhere"\nlocal_port = 0\n';
+      writeFileSync(conf, `${written}\n${missing}`, { mode: 0o600 });
+      const { stdout } = await own.run(process.execPath, [program, "doctor", "--conf", conf, "--json"]);
+      const findings: Finding[] = JSON.parse(stdout);
+      const found = Object.fromEntries(findings.map((each) => [each.check, `${each.status}: ${each.found}`]));
+      const where = `in netns ${paris.namespace.name}`;
+      expect(found).toMatchObject({
+        "capability CAP_SYS_ADMIN": "ok: this process has it",
+        "port udp 0.0.0.0:1701": "ok: free",
+        [`network namespace ${paris.namespace.name}`]: "ok: there",
+        [`port udp 0.0.0.0:1701 ${where}`]: "ok: free",
+        [`local address of tunnel lyon ${where}`]: `ok: ${paris.address}`,
+        [`interface l2-lyon of session lyon/lan42 ${where}`]: expect.stringMatching(/^error: a device of that name/),
+        [`bridge br7 ${where}`]: expect.stringMatching(/^error: .*no bridge/),
+        [`firewall ${where}`]: expect.stringMatching(/^note: not looked at/),
+        "route of tunnel lyon": `ok: ${lyon.address} from ${paris.address} by wan, MTU 1500`,
+        "network namespace l2tp-nowhere": expect.stringMatching(/^warning: .*does not exist/),
+        "route of tunnel nowhere": expect.stringMatching(/^warning: .*l2tp-nowhere does not exist/),
+      });
+    } finally {
+      own.remove();
+    }
   });
 
   test("wrong usage: exit code 2", async () => {

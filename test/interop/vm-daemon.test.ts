@@ -1,14 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { lastLines, readChecks } from "../support/vm-checks.ts";
 import { runInVm, vmUnavailable } from "./vm/lab.ts";
-
-/** What a script in the guest found out: every check by its name, and what it has to say about those that failed. */
-interface Checks {
-  readonly passed: readonly string[];
-  readonly failed: readonly string[];
-  /** False where the script ended before its last line. */
-  readonly complete: boolean;
-}
 
 const unavailable = vmUnavailable();
 /** Four times what it takes on two cores without KVM that have nothing else to do. */
@@ -25,6 +18,8 @@ const BOOTS: readonly (readonly [title: string, names: readonly string[], checks
   ],
   ["missing modules, conf/site.toml and 500 sessions", ["modules", "many"], 39],
   ["what others do to tunnels, sessions and devices", ["faults"], 35],
+  ["I01, I05 VLAN pseudowires: tags rewritten at both ends, none without module 8021q", ["vlan"], 44],
+  ["network namespaces with the same addresses, and a peer that comes by a VRF", ["netns"], 42],
 ];
 
 describe.skipIf(unavailable !== undefined)(
@@ -64,18 +59,3 @@ describe.skipIf(unavailable !== undefined)(
     });
   },
 );
-
-function readChecks(output: string): Checks {
-  // A check's lines: its name, and "# …" for what it has to say.
-  const blocks = output.split(/^(?=(?:not )?ok )/m);
-  const named = (prefix: string) => blocks.filter((block) => block.startsWith(prefix));
-  return {
-    passed: named("ok ").map((block) => block.slice("ok ".length).split("\n", 1)[0] ?? ""),
-    failed: named("not ok ").map((block) => block.trimEnd()),
-    complete: /^# end: /m.test(output),
-  };
-}
-
-function lastLines(output: string): string {
-  return output.trimEnd().split("\n").slice(-30).join("\n");
-}

@@ -8,6 +8,7 @@ export const PLAIN_SESSION = {
   reorderTimeoutMs: 20,
   sequenceWindow: 2 ** 23,
   resyncAfter: 5,
+  vlan: undefined,
   mtu: "auto",
   bridge: undefined,
   isolated: false,

@@ -78,6 +78,8 @@ export class VirtualNode {
   /** Data packets received since the beginning, as `query-activity` is answered. */
   receivedPackets = 0;
   datapath: VirtualDatapath = WILLING;
+  /** The network namespace that its sockets are in. */
+  netns: string | undefined;
   /** DNS as this node sees it, several addresses with spaces between; a name that is missing cannot be resolved. */
   readonly names = new Map<string, string>();
   core: Lcce;
@@ -121,7 +123,7 @@ export class VirtualNode {
     if (!isTaken && !this.#listen.includes(to.port)) return;
     if (!isTaken && to.port === 0 && connectionIdOf(octets) !== 0) return;
     const address = from.address.includes(":") ? "::" : "0.0.0.0";
-    this.receive({ type: "datagram", from, to: { address, port: to.port }, octets });
+    this.receive({ type: "datagram", from, to: { address, port: to.port, netns: this.netns }, octets });
   }
 
   /** As the kernel does it: by Control Connection ID alone, of which 0 is the listener's. */

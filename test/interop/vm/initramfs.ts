@@ -15,7 +15,7 @@ const GUEST_COMMANDS = ["bash", "env", "ip", "bridge", "ss", "modprobe", "lsmod"
 
 const GUEST_MODULES = [
   ..."l2tp_core l2tp_netlink l2tp_eth l2tp_ip l2tp_ip6 l2tp_debugfs udp_tunnel ip6_udp_tunnel".split(" "),
-  ..."veth bridge stp llc 8021q dummy macvlan tun sch_netem virtio_pci virtio_console".split(" "),
+  ..."veth bridge stp llc 8021q dummy macvlan vrf tun sch_netem virtio_pci virtio_console".split(" "),
 ];
 
 const UNUSED_IMAGE_LIFE_MS = 30 * 24 * 3600 * 1000;

@@ -15,6 +15,7 @@ function sessionView(changes: Partial<SessionView> = {}): SessionView {
     remoteSessionId: 12,
     interfaceName: "l2-paris42",
     pseudowire: "ethernet",
+    vlan: undefined,
     localCookieSize: 8,
     remoteCookieSize: 4,
     l2Sublayer: "none",
@@ -33,6 +34,7 @@ function tunnelView(changes: Partial<TunnelView> = {}): TunnelView {
   return {
     name: "paris",
     state: "established",
+    netns: undefined,
     peer: "192.0.2.2:1701",
     localControlConnectionId: 3735928559,
     remoteControlConnectionId: 7,
@@ -91,6 +93,7 @@ describe("the report", () => {
         {
           name: "paris",
           state: "established",
+          netns: null,
           peer: "192.0.2.2:1701",
           local_ccid: 3735928559,
           remote_ccid: 7,
@@ -108,6 +111,7 @@ describe("the report", () => {
               remote_session_id: 12,
               interface: "l2-paris42",
               pseudowire: "ethernet",
+              vlan: null,
               l2_sublayer: "none",
               local_sequencing: "none",
               remote_sequencing: "none",

@@ -82,6 +82,18 @@ describe("contradictions", () => {
       'site.toml:9: tunnel.t.session.r.remote_end_id: session "s" of this tunnel has the same remote_end_id in the same attachment_group',
     ],
     [
+      `${SESSION}pseudowire = "vlan"`,
+      'site.toml:4: tunnel.t.session.s.pseudowire: vlan is missing, needed with pseudowire = "vlan": the tag of its frames on the wire, 1 to 4094',
+    ],
+    [
+      `${SESSION}vlan = 42`,
+      'site.toml:4: tunnel.t.session.s.vlan: only for pseudowire = "vlan": pseudowire "ethernet" passes frames with whatever tags they have',
+    ],
+    [
+      `[template.x]\nvlan = 42\n${PEER}template = "x"\n[tunnel.t.session.s]\npseudowire = "ethernet"`,
+      'site.toml:2: template.x.vlan: only for pseudowire = "vlan": pseudowire "ethernet" passes frames with whatever tags they have',
+    ],
+    [
       `${SESSION}circuit = "l2-u-s"\n${tunnel("u", 'peer = "192.0.2.3"')}[tunnel.u.session.s]`,
       'site.toml:4: tunnel.t.session.s.circuit: found "l2-u-s", which is the interface of session u/s, allowed: an interface that this daemon does not make, such as "eth1"',
     ],
@@ -115,6 +127,10 @@ describe("contradictions", () => {
     [
       "one circuit for two sessions, and a circuit in a bridge",
       `${SESSION}circuit = "eth1"\nbridge = "br0"\n[tunnel.t.session.r]\ncircuit = "eth1"`,
+    ],
+    [
+      "one VLAN for two sessions",
+      `${SESSION}pseudowire = "vlan"\nvlan = 42\n[tunnel.t.session.r]\npseudowire = "vlan"\nvlan = 42`,
     ],
     ["the same end id in two tunnels", `${SESSION}\n${tunnel("u", 'peer = "192.0.2.3"')}[tunnel.u.session.s]`],
   ] as const;

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { loadSite } from "../../../src/config/load.ts";
@@ -26,4 +26,21 @@ describe("conf/examples", () => {
       static: { localSessionId: 10, remoteSessionId: 20, remoteCookie: Uint8Array.of(0xde, 0xad, 0xbe, 0xef) },
     });
   });
+
+  test("I27 vpp.toml has the numbers of VPP's command line in its comments, crosswise", () => {
+    const [tunnel] = loadSite(`${folder}vpp.toml`).tunnels;
+    const numbers = tunnel?.sessions[0]?.static;
+    const words = [
+      `client ${tunnel?.local} our ${tunnel?.peer}`,
+      `local-cookie ${hex(numbers?.remoteCookie)} remote-cookie ${hex(numbers?.localCookie)}`,
+      `local-session-id ${numbers?.remoteSessionId} remote-session-id ${numbers?.localSessionId}`,
+    ];
+    const text = readFileSync(`${folder}vpp.toml`, "utf8");
+    expect(text).toContain(`#   create l2tpv3 tunnel ${words.join(" ")}\n`);
+    expect(tunnel).toMatchObject({ encapsulation: "ip", sessions: [{ l2Sublayer: "none", sequencing: "none" }] });
+  });
 });
+
+function hex(octets: Uint8Array | undefined): string {
+  return Buffer.from(octets ?? []).toString("hex");
+}

@@ -61,6 +61,7 @@ describe("defaults", () => {
               name: "lan42",
               remoteEndId: octets("lan42"),
               pseudowire: "ethernet",
+              vlan: undefined,
               call: undefined,
               interfaceName: "l2-paris-lan42",
               cookieSize: 8,
@@ -147,7 +148,8 @@ remote_end_id = 42
 local_end_id = "43"
 attachment_group = 4294967295
 end_id_format = "u32"
-pseudowire = "ethernet"
+pseudowire = "vlan"
+vlan = 4094
 call = "responder"
 call_type = "incoming"
 circuit = "eth1.42"
@@ -175,6 +177,7 @@ bridge = "br0"`);
     ttl: undefined,
     udpChecksum: true,
     freebind: false,
+    netns: undefined,
     bindDevice: undefined,
     authentication: {
       secrets: [octets("now"), octets("before")],
@@ -192,7 +195,8 @@ bridge = "br0"`);
         remoteEndId: Uint8Array.of(0, 0, 0, 42),
         localEndId: Uint8Array.of(0, 0, 0, 43),
         attachmentGroup: Uint8Array.of(255, 255, 255, 255),
-        pseudowire: "ethernet",
+        pseudowire: "vlan",
+        vlan: 4094,
         call: "responder",
         callType: "incoming",
         circuit: "eth1.42",
@@ -376,12 +380,14 @@ test("every line that conf/site.toml comments out is good too, and a default whe
     call: "both",
     callType: "incoming",
     circuit: "eth1",
+    pseudowire: "vlan",
+    vlan: 42,
     localEndId: octets("42"),
     attachmentGroup: octets("blue"),
   });
   expect(tunnel?.authentication).toMatchObject({ digest: "md5", hidden: false, chapPassword: octets("another") });
   expect(tunnel?.authentication.secrets).toHaveLength(2);
-  const named = { peerHostname: undefined, peerRouterId: undefined, bindDevice: undefined };
+  const named = { peerHostname: undefined, peerRouterId: undefined, bindDevice: undefined, netns: undefined };
   const optional = { ...named, df: undefined, ttl: undefined, authentication: shown?.authentication };
   expect(tunnel).toMatchObject({ df: true, ttl: 64 });
   expect({ ...tunnel, ...optional, sessions: [] }).toEqual({ ...shown, sessions: [] });

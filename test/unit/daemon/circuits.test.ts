@@ -34,7 +34,7 @@ test("without circuits nothing is opened", async () => {
     throw new Error("opened");
   };
   const none = parseSite('[tunnel.a]\npeer = "192.0.2.2"\n[tunnel.a.session.s]', "site.toml");
-  expect(await followCircuits(none, core, log, open)).toBeUndefined();
+  expect(await followCircuits(none, core, log, undefined, open)).toBeUndefined();
   expect(lines).toEqual([]);
 });
 
@@ -44,7 +44,7 @@ test("where rtnetlink cannot be had there is one warning, and the daemon goes on
     asked.push([...names]);
     throw new KernelError("socket failed: EAFNOSUPPORT", { errno: "EAFNOSUPPORT", command: "socket" });
   };
-  expect(await followCircuits(parseSite(SITE, "site.toml"), core, log, open)).toBeUndefined();
+  expect(await followCircuits(parseSite(SITE, "site.toml"), core, log, undefined, open)).toBeUndefined();
   expect(asked).toEqual([["eth1", "eth2"]]);
   expect(lines).toEqual([
     "warn circuits-unknown circuits cannot be followed and count as up (eth1, eth2): socket failed: EAFNOSUPPORT",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Input } from "../../../src/control/core.ts";
+import type { Input, LocalEndpoint } from "../../../src/control/core.ts";
 import { Listeners } from "../../../src/daemon/listeners.ts";
 import { Surroundings } from "../../../src/daemon/surroundings.ts";
 import { KernelError } from "../../../src/kernel/kernel-error.ts";
@@ -49,13 +49,19 @@ describe("connections whose address has gone", () => {
 describe("listeners", () => {
   function listeners(errnos: string[]) {
     const events: string[] = [];
+    const closed: LocalEndpoint[] = [];
+    /** Devices by name. */
+    const indices = new Map<string, number>();
     const transport = {
       listen: () => {
         const errno = errnos.shift();
         if (errno !== undefined) throw new KernelError(errno, { errno, command: "bind" });
       },
+      unlisten: (local: LocalEndpoint) => void closed.push(local),
     };
-    return { events, it: new Listeners(transport, { write: ({ event }) => void events.push(event) }) };
+    const index = ({ device = "" }: LocalEndpoint) => indices.get(device) ?? 0;
+    const it = new Listeners(transport, { write: ({ event }) => void events.push(event) }, false, index);
+    return { events, closed, indices, it };
   }
 
   test("one whose address is missing is opened when it comes, once", () => {
@@ -79,5 +85,41 @@ describe("listeners", () => {
     it.retry();
     it.retry();
     expect(events).toEqual(["listener-waits", "listener-failed", "listener-opened"]);
+  });
+
+  test("one whose device is missing is opened when it comes, and again when it was made anew", () => {
+    const { events, closed, indices, it } = listeners(["ENODEV"]);
+    const local = { ...LOCAL, address: "0.0.0.0", device: "vrf-red" };
+    it.listen(local);
+    indices.set("vrf-red", 7);
+    it.retry();
+    expect(events).toEqual(["listener-waits", "listener-opened"]);
+    it.retry();
+    expect(closed).toEqual([]);
+    indices.set("vrf-red", 8);
+    it.retry();
+    expect(closed).toEqual([local]);
+    expect(events).toEqual(["listener-waits", "listener-opened", "listener-waits", "listener-opened"]);
+  });
+
+  test("what comes in one namespace says nothing of another, and what is left is not tried again", () => {
+    const { events, closed, it } = listeners(["EADDRNOTAVAIL", "EADDRNOTAVAIL"]);
+    it.listen({ ...LOCAL, netns: "blue" });
+    it.listen({ ...LOCAL, netns: "red" });
+    it.retry();
+    it.retry("blue");
+    expect(events).toEqual(["listener-waits", "listener-waits", "listener-opened"]);
+    it.leave("blue");
+    it.leave("red");
+    expect(closed).toEqual([{ ...LOCAL, netns: "blue" }]);
+    it.retry("red");
+    expect(events).toHaveLength(3);
+  });
+
+  test("one that is put off is tried again, whatever it failed for", () => {
+    const { events, it } = listeners([]);
+    it.putOff(LOCAL, new Error("EPERM"));
+    it.retry();
+    expect(events).toEqual(["listener-failed", "listener-opened"]);
   });
 });

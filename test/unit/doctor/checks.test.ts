@@ -82,6 +82,11 @@ describe("the kernel", () => {
     expect(none()).toContain("note capability CAP_NET_BIND_SERVICE");
     expect(none("", "local_port = 701")).toContain("warning capability CAP_NET_BIND_SERVICE");
     expect(none('datapath = "kernel"')).toContain("warning capability CAP_SYS_MODULE");
+    expect(none()).toContain("note capability CAP_NET_RAW");
+    expect(none("", 'bind_device = "vrf-red"')).toContain("warning capability CAP_NET_RAW");
+    expect(none("", 'encapsulation = "ip"')).toContain("warning capability CAP_NET_RAW");
+    expect(none()).toContain("note capability CAP_SYS_ADMIN");
+    expect(none("", 'netns = "blue"')).toContain("warning capability CAP_SYS_ADMIN");
     expect(verdicts(checkCapabilities({ capabilities: 1n << 12n }, plan()))).toContain("ok capability CAP_NET_ADMIN");
   });
 });
@@ -89,7 +94,8 @@ describe("the kernel", () => {
 describe("ports and local addresses", () => {
   const FREE: PortFacts = {
     sockets: [],
-    addresses: new Map([["eth0", ["192.0.2.1"]]]),
+    l2tpIpSockets: { 4: 0, 6: 0 },
+    addresses: new Map([["eth0", ["192.0.2.1", "2001:db8::1", "fe80::1%eth0"]]]),
     daemonRuns: false,
   };
   const socket = (address: string, port: number, command?: string) => ({
@@ -125,6 +131,53 @@ describe("ports and local addresses", () => {
   test("one that only root may look at", () => {
     const [found] = checkPorts({ ...FREE, sockets: [socket("0.0.0.0", 1701)] }, plan());
     expect(found).toMatchObject({ status: "error", found: "in use by a process that only root may look at" });
+  });
+
+  test("IPv6: its own sockets count, and one that may take IPv4 too is a warning", () => {
+    const listening = (listen: string, ...sockets: PortFacts["sockets"]) =>
+      verdicts(checkPorts({ ...FREE, sockets }, plan({ lcce: `listen = ["${listen}"]` })));
+    expect(listening("udp:[::]:1701")).toEqual(["ok port udp [::]:1701"]);
+    expect(listening("udp:[::]:1701", socket("0.0.0.0", 1701, "x"))).toEqual(["ok port udp [::]:1701"]);
+    expect(listening("udp:[::]:1701", socket("2001:db8::1", 1701, "x"))).toEqual(["error port udp [::]:1701"]);
+    expect(listening("udp:[2001:db8::1]:1701", socket("::", 1701, "x"))).toEqual(["error port udp [2001:db8::1]:1701"]);
+    expect(listening("udp:[2001:db8::2]:1701", socket("2001:db8::1", 1701, "x"))).toEqual([
+      "warning port udp [2001:db8::2]:1701",
+    ]);
+    expect(listening("udp:0.0.0.0:1701", socket("::", 1701, "x"))).toEqual(["warning port udp 0.0.0.0:1701"]);
+    expect(listening("udp:0.0.0.0:1701", socket("2001:db8::1", 1701, "x"))).toEqual(["ok port udp 0.0.0.0:1701"]);
+    expect(listening("udp:0.0.0.0:1701", socket("::", 1701, "node l2tpv3-lcc"))).toEqual(["ok port udp 0.0.0.0:1701"]);
+  });
+
+  test("protocol 115: no port, but raw sockets of others, and sockets that nobody can say more of", () => {
+    const overIp = (listen: string, more: Partial<PortFacts> = {}) =>
+      verdicts(
+        checkPorts({ ...FREE, ...more }, plan({ lcce: `listen = ["${listen}"]`, tunnel: 'encapsulation = "ip"' })),
+      );
+    const raw = (address: string, command: string) => ({ ...socket(address, 0, command), protocol: "ip" as const });
+    expect(overIp("ip:192.0.2.1")).toEqual(["ok protocol 115 at 192.0.2.1"]);
+    expect(overIp("ip:203.0.113.1")).toEqual(["warning protocol 115 at 203.0.113.1"]);
+    expect(overIp("ip:0.0.0.0", { sockets: [socket("0.0.0.0", 1701, "x")] })).toEqual(["ok protocol 115 at 0.0.0.0"]);
+    expect(overIp("ip:0.0.0.0", { sockets: [raw("0.0.0.0", "kl2tpd")] })).toEqual(["warning protocol 115 at 0.0.0.0"]);
+    expect(overIp("ip:0.0.0.0", { sockets: [raw("::", "kl2tpd")] })).toEqual(["ok protocol 115 at 0.0.0.0"]);
+    expect(overIp("ip:0.0.0.0", { l2tpIpSockets: { 4: 2, 6: 0 } })).toEqual(["note protocol 115 at 0.0.0.0"]);
+    expect(overIp("ip:0.0.0.0", { l2tpIpSockets: { 4: 2, 6: 0 }, daemonRuns: true })).toEqual([
+      "ok protocol 115 at 0.0.0.0",
+    ]);
+    const tunnel = 'peer = "2001:db8::9"\nencapsulation = "ip"';
+    const site = plan({ lcce: 'listen = ["ip:[::]"]', tunnel: tunnel.replace(/peer.*\n/, "") });
+    const six = { ...site, tunnels: site.tunnels.map((each) => ({ ...each, peer: "2001:db8::9" })) };
+    expect(verdicts(checkPorts({ ...FREE, l2tpIpSockets: { 4: 0, 6: 1 } }, six))).toEqual(["note protocol 115 at ::"]);
+  });
+
+  test("local addresses of IPv6, link-local ones with their interface", () => {
+    const local = (address: string) => {
+      const site = plan();
+      const tunnels = site.tunnels.map((tunnel) => ({ ...tunnel, local: address }));
+      return verdicts(checkPorts(FREE, { ...site, tunnels })).at(-1);
+    };
+    expect(local("2001:db8::1")).toBe("ok local address of tunnel paris");
+    expect(local("fe80::1%eth0")).toBe("ok local address of tunnel paris");
+    expect(local("fe80::1%eth1")).toBe("warning local address of tunnel paris");
   });
 
   test("addresses that the machine has not", () => {
@@ -196,6 +249,20 @@ describe("network", () => {
       "note forwarding",
     );
     expect(verdicts(checkNetwork(facts, plan({ session: 'bridge = "br0"' })))).toContain("note bridge filter");
+    const six = plan({ session: 'addresses = ["2001:db8::1/64"]' });
+    expect(verdicts(checkNetwork(facts, six))).toEqual(["note forwarding of IPv6", "ok firewall"]);
+    const on = { ...facts, settings: settings({ "ipv6/conf/all/forwarding": "1" }) };
+    expect(verdicts(checkNetwork(on, six))).toEqual(["ok forwarding of IPv6", "ok firewall"]);
+  });
+
+  test("a firewall that was not looked at is said to be, and rules for IPv6 alone matter where that is used", () => {
+    const facts = { settings: settings({}), devices: [], firewall: undefined };
+    expect(checkNetwork(facts, plan())[0]).toMatchObject({ check: "firewall", status: "note" });
+    const closed = { ...facts, firewall: [{ tool: "ip6tables" as const, rules: ":INPUT DROP [0:0]" }] };
+    expect(verdicts(checkNetwork(closed, plan()))).toEqual([]);
+    expect(verdicts(checkNetwork(closed, plan({ lcce: 'listen = ["udp:0.0.0.0:1701", "udp:[::]:1701"]' })))).toEqual([
+      "warning firewall ip6tables",
+    ]);
   });
 
   const NFT: readonly (readonly [string, "ok" | "warning"])[] = [

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { listSecretFiles } from "../../../src/config/secret-paths.ts";
-import { parseSocketTable } from "../../../src/doctor/proc-sockets.ts";
+import { parseProtocols, parseSocketTable } from "../../../src/doctor/proc-sockets.ts";
 import { moduleCondition } from "../../../src/kernel/module-condition.ts";
 import type { ModuleSystem } from "../../../src/kernel/modules.ts";
 import { decodePolicy, verdictFor } from "../../../src/kernel/xfrm.ts";
@@ -26,6 +26,23 @@ describe("/proc/net", () => {
     );
     expect(any).toMatchObject({ address: "::", port: 1701 });
     expect(one).toMatchObject({ address: "2001:db8::1" });
+  });
+
+  test("raw6", () => {
+    expect(parseSocketTable("raw6", HEAD + row("00000000000000000000000000000000:0073"))).toEqual([
+      { protocol: "ip", address: "::", port: 0, inode: "4711" },
+    ]);
+  });
+
+  test("protocols: sockets of L2TP over IP, of which there is no table", () => {
+    const text = [
+      "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re sp bi br ha uh gp em",
+      "L2TP/IPv6 1240      1      -1   NI       0   no   l2tp_ip6     y y y n y n n y y y y n n y n y y n n",
+      "L2TP/IP   1000     12      -1   NI       0   no   l2tp_ip      y y y n y n n y y y y n n y n y y n n",
+      "UDP       1216      3       1   NI       0   yes  kernel      y y y n y y n y y y y y n n y y y y n",
+    ].join("\n");
+    expect(parseProtocols(text)).toEqual({ 4: 12, 6: 1 });
+    expect(parseProtocols("")).toEqual({ 4: 0, 6: 0 });
   });
 
   test("raw: protocol 115 alone", () => {

@@ -23,10 +23,12 @@ function apply(device: Device, change: object): void {
 
 /** Questions are not, nor what every device gets. */
 function isNoted(call: LinkCall): boolean {
-  return call.command !== "RTM_GETLINK" && !("alias" in call);
+  return call.command !== "RTM_GETLINK" && !("alias" in call) && !("quiet" in call);
 }
 
-type Device = { -readonly [K in keyof Link]: Link[K] } & { addresses: string[] };
+/** `lower`: the number of the device that it is a sub-interface of, 0 for none. */
+type Device = { -readonly [K in keyof Link]: Link[K] } & { addresses: string[]; lower: number; vlan: number };
+type SubInterfaceCall = Extract<LinkCall, { readonly lower: number }>;
 
 /** The kernel as far as tunnels, sessions and devices go, with the error numbers that Linux 6.1 gives. */
 export class FakeKernel implements KernelCalls {
@@ -48,12 +50,14 @@ export class FakeKernel implements KernelCalls {
   readonly broken = new Map<string, string>();
   /** "SESSION_CREATE": done, but the way back fails: nobody learns what became of it. */
   readonly unheard = new Set<string>();
+  /** Module 8021q is there, or the kernel can load it. */
+  hasVlans = true;
   /** Milliseconds that have passed, and what a deletion of a session takes. */
   clock = 0;
   deletionMs = 0;
 
   addDevice(name: string, kind = ""): void {
-    const index = this.devices.size + 1;
+    const index = Math.max(0, ...[...this.devices.values()].map((device) => device.index)) + 1;
     this.devices.set(name, {
       index,
       name,
@@ -64,6 +68,8 @@ export class FakeKernel implements KernelCalls {
       alias: "",
       isolated: false,
       addresses: [],
+      lower: 0,
+      vlan: 0,
     });
   }
 
@@ -94,9 +100,10 @@ export class FakeKernel implements KernelCalls {
     if (broken !== undefined) return { errno: broken, extendedAck: "out of order", link: undefined };
     if (call.command === "RTM_NEWADDR") return this.#addAddress(call.index, call.address);
     if (call.command === "RTM_NEWROUTE") return this.#addRoute(call.index, call.destination);
-    const device = this.#device(call);
     const { command, name, ...change } = call;
     if (isNoted(call)) this.log.push(`${command.slice(4)} ${name} ${Object.entries(change).flat().join(" ")}`);
+    if ("lower" in call) return this.#addSubInterface(call);
+    const device = this.#device(call);
     if (device === undefined) return { errno: "ENODEV", extendedAck: "", link: undefined };
     if (command === "RTM_SETLINK" && "index" in call) return this.#rename(device, name);
     if (command === "RTM_GETLINK") return { errno: "", extendedAck: "", link: { ...device } };
@@ -117,6 +124,22 @@ export class FakeKernel implements KernelCalls {
     device.name = name;
     this.devices.set(name, device);
     return { errno: "", extendedAck: "", link: undefined };
+  }
+
+  #addSubInterface({ name, lower, vlan, mtu }: SubInterfaceCall): LinkAnswer {
+    const below = [...this.devices.values()].find((each) => each.index === lower);
+    const refusals: readonly (readonly [boolean, string])[] = [
+      [!this.hasVlans, "EOPNOTSUPP"],
+      [this.devices.has(name), "EEXIST"],
+      [below === undefined, "ENODEV"],
+      [mtu > (below?.mtu ?? 0), "EINVAL"],
+    ];
+    const errno = refusals.find(([applies]) => applies)?.[1] ?? "";
+    if (errno === "") {
+      this.addDevice(name, "vlan");
+      Object.assign(this.devices.get(name) ?? {}, { lower, vlan, mtu });
+    }
+    return { errno, extendedAck: "", link: undefined };
   }
 
   #addRoute(index: number, destination: string): LinkAnswer {
@@ -177,8 +200,12 @@ export class FakeKernel implements KernelCalls {
     return "";
   }
 
+  /** Its device with the sub-interfaces over it. */
   #removeSession(id: number): void {
-    this.devices.delete(this.sessions.get(id)?.interfaceName ?? "");
+    const name = this.sessions.get(id)?.interfaceName ?? "";
+    const index = this.devices.get(name)?.index;
+    for (const each of this.devices.values()) if (each.lower === index) this.devices.delete(each.name);
+    this.devices.delete(name);
     this.sessions.delete(id);
   }
 }

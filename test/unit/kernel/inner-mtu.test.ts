@@ -38,6 +38,14 @@ describe("I07: room for all headers", () => {
     expect(mtu({ encapsulation: "udp", family: 6 })).toBe(1426);
   });
 
+  test.each(COMBINATIONS)(
+    "I05 %o, sublayer %s, a cookie of %i octets, and a tag",
+    (layers, l2Sublayer, size, octets) => {
+      const layout = { cookie: new Uint8Array(size), l2Sublayer };
+      expect(overheadOf(layout, { ...layers, vlan: 42 })).toBe(octets + 4);
+    },
+  );
+
   test("the numbers are in the words", () => {
     const layout = { cookie: new Uint8Array(8), l2Sublayer: "none" } as const;
     expect(mtuFlaw(1500, 1500, layout, { encapsulation: "udp", family: 4 })).toBe(

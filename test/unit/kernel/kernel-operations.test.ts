@@ -106,6 +106,19 @@ test("MTU, bridge and addresses are set on the device while it is down; then it 
   expect(kernel.devices.get("l2-1")?.up).toBe(true);
 });
 
+test.each([
+  [0, 0, 1446],
+  [4, 4, 1446],
+  [4, 8, 1446],
+  [8, 4, 1442],
+  [8, 0, 1438],
+])("I07 mtu auto, cookies of %i octets to us and %i to the peer: %i, the same at both ends", (local, remote, mtu) => {
+  // The kernel of these tests gives every device 1446, as Linux does from the cookie that is sent; here that is the shorter.
+  const cookies = { localCookie: new Uint8Array(local), remoteCookie: new Uint8Array(remote) };
+  expect(createSessions(kernel, [session(1, cookies)])).toEqual([undefined]);
+  expect(kernel.devices.get("l2-1")?.mtu).toBe(mtu);
+});
+
 test("a session without settings is one call and its mark, many sessions are one batch of each", () => {
   createSessions(kernel, [session(1), session(2), session(3)]);
   expect(kernel.batches).toEqual([3, 3]);

@@ -77,7 +77,7 @@ export function loadedModules() {
   return lines.map((line) => line.split(" ")[0]).filter((name) => name.startsWith("l2tp_"));
 }
 
-class Namespace {
+export class Namespace {
   constructor(name, addresses) {
     this.name = name;
     this.addresses = addresses;
@@ -287,12 +287,7 @@ class Sites {
       "tunnel.wan": { peer: peer.addresses, role: site === this.a ? "initiator" : "responder", ...timing, ...tunnel },
     };
     for (const [name, keys] of Object.entries(sessions)) tables[`tunnel.wan.session.${name}`] = keys;
-    return Object.entries(tables)
-      .flatMap(([name, keys]) => [
-        `[${name}]`,
-        ...Object.entries(keys).map(([key, value]) => `${key} = ${toml(value)}`),
-      ])
-      .join("\n");
+    return configurationOf(tables);
   }
 
   async remove() {
@@ -300,6 +295,13 @@ class Sites {
     await Promise.all(running.map((daemon) => daemon.stop("SIGKILL")));
     for (const { name } of [this.a, this.b]) await attempt("ip", "netns", "delete", name);
   }
+}
+
+/** A configuration file. `tables`: keys and values by the name of the table. */
+export function configurationOf(tables) {
+  return Object.entries(tables)
+    .flatMap(([name, keys]) => [`[${name}]`, ...Object.entries(keys).map(([key, value]) => `${key} = ${toml(value)}`)])
+    .join("\n");
 }
 
 function toml(value) {

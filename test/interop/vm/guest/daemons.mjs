@@ -2,7 +2,21 @@
 // Without words: everything that daemon-*.mjs has, one file after the other. The first has to find no module loaded: "session" or "modules".
 import { finish } from "./daemon-lab.mjs";
 
-const ALL = ["session", "refusals", "keepalive", "static", "modules", "many", "encapsulations", "faults", "sequencing"];
+const ALL = [
+  "session",
+  "refusals",
+  "keepalive",
+  "static",
+  "modules",
+  "many",
+  "encapsulations",
+  "faults",
+  "vlan",
+  "netns",
+  "vpp",
+  "matrix",
+  "sequencing",
+];
 const wanted = process.argv.slice(2);
 for (const name of wanted.length > 0 ? wanted : ALL) await import(`./daemon-${name}.mjs`);
 finish();

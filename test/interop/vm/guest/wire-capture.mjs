@@ -1,4 +1,4 @@
-// Frames of the device "wire" in this namespace, a line of hexadecimal digits each, until standard input ends.
+// Frames of the device "wire", or of the one that is named, in this namespace, a line of hexadecimal digits each, until standard input ends.
 import { readFileSync } from "node:fs";
 import * as libc from "../../../../dist/src/kernel/libc.js";
 
@@ -6,12 +6,14 @@ const AF_PACKET = 17;
 const ETH_P_ALL = 0x0003;
 const LINK_ADDRESS_OCTETS = 20;
 const POLL_MS = 10;
+const BUFFER_OCTETS = 8 * 1024 * 1024;
 
 const fd = libc.socket(AF_PACKET, libc.SOCK_RAW | libc.SOCK_NONBLOCK, 0);
 const address = Buffer.alloc(LINK_ADDRESS_OCTETS);
 address.writeUInt16LE(AF_PACKET, 0);
 address.writeUInt16BE(ETH_P_ALL, 2);
-address.writeInt32LE(Number(readFileSync("/sys/class/net/wire/ifindex", "utf8")), 4);
+address.writeInt32LE(Number(readFileSync(`/sys/class/net/${process.argv[2] ?? "wire"}/ifindex`, "utf8")), 4);
+libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, BUFFER_OCTETS);
 libc.bind(fd, address);
 console.log("ready");
 

@@ -1,0 +1,134 @@
+import type {
+  Datapath,
+  DatapathEvents,
+  DeviceNotice,
+  SessionCounters,
+  SessionRequest,
+  TunnelRequest,
+} from "./datapath.ts";
+
+/** Makes the datapath of one network namespace; `undefined`: the daemon's own. */
+export type OpenDatapath = (netns: string | undefined, events: DatapathEvents) => Datapath;
+
+interface Member {
+  readonly netns: string | undefined;
+  readonly datapath: Datapath;
+  /** Local Control Connection IDs, and the local Session IDs within. */
+  readonly tunnels: Map<number, Set<number>>;
+}
+
+/**
+ * One datapath for each network namespace that there are tunnels in, with a thread of its own that lives there: all that
+ * it makes and hears of is of that namespace. Requests are carried out in their order within each.
+ */
+export class NamespacedDatapath implements Datapath {
+  readonly name: Datapath["name"];
+  readonly readsSocket: boolean;
+  readonly #open: OpenDatapath;
+  readonly #events: DatapathEvents;
+  readonly #own: Member;
+  /** By namespace. */
+  readonly #members = new Map<string | undefined, Member>();
+  readonly #bySession = new Map<number, Member>();
+  /** Left, with devices on their way out. */
+  readonly #leaving = new Set<Promise<void>>();
+
+  constructor(events: DatapathEvents, open: OpenDatapath) {
+    this.#events = events;
+    this.#open = open;
+    this.#own = this.#begin(undefined);
+    this.name = this.#own.datapath.name;
+    this.readsSocket = this.#own.datapath.readsSocket;
+  }
+
+  prepare(): void {
+    for (const { datapath } of this.#members.values()) datapath.prepare();
+  }
+
+  createTunnel(tunnel: TunnelRequest): Promise<void> {
+    const { netns, localControlConnectionId } = tunnel;
+    const member = this.#members.get(netns) ?? this.#begin(netns);
+    if (!member.tunnels.has(localControlConnectionId)) member.tunnels.set(localControlConnectionId, new Set());
+    return member.datapath.createTunnel(tunnel);
+  }
+
+  deleteTunnel(localControlConnectionId: number): Promise<void> {
+    const member = this.#withTunnel(localControlConnectionId);
+    for (const id of member.tunnels.get(localControlConnectionId) ?? []) this.#bySession.delete(id);
+    member.tunnels.delete(localControlConnectionId);
+    return member.datapath.deleteTunnel(localControlConnectionId);
+  }
+
+  createSession(session: SessionRequest): Promise<void> {
+    const member = this.#withTunnel(session.localControlConnectionId);
+    member.tunnels.get(session.localControlConnectionId)?.add(session.localSessionId);
+    this.#bySession.set(session.localSessionId, member);
+    return member.datapath.createSession(session);
+  }
+
+  raiseSession(localSessionId: number): Promise<void> {
+    return this.#withSession(localSessionId).datapath.raiseSession(localSessionId);
+  }
+
+  lowerSession(localSessionId: number): Promise<void> {
+    return this.#withSession(localSessionId).datapath.lowerSession(localSessionId);
+  }
+
+  deleteSession(localSessionId: number): Promise<void> {
+    const member = this.#withSession(localSessionId);
+    this.#bySession.delete(localSessionId);
+    for (const sessions of member.tunnels.values()) sessions.delete(localSessionId);
+    return member.datapath.deleteSession(localSessionId);
+  }
+
+  async counters(localControlConnectionId?: number): Promise<readonly SessionCounters[]> {
+    const asked =
+      localControlConnectionId === undefined
+        ? [...this.#members.values()]
+        : [this.#withTunnel(localControlConnectionId)];
+    return (await Promise.all(asked.map(({ datapath }) => datapath.counters(localControlConnectionId)))).flat();
+  }
+
+  /** The namespace is gone, or to be let go: nothing of it is held when this resolves. Tunnels come into a new one. */
+  async leave(netns: string): Promise<void> {
+    const member = this.#members.get(netns);
+    if (member === undefined) return;
+    this.#members.delete(netns);
+    for (const ids of member.tunnels.values()) for (const id of ids) this.#bySession.delete(id);
+    const left = member.datapath.close();
+    this.#leaving.add(left);
+    await left;
+    this.#leaving.delete(left);
+  }
+
+  async close(): Promise<void> {
+    const members = [...this.#members.values()];
+    await Promise.all([...members.map(({ datapath }) => datapath.close()), ...this.#leaving]);
+  }
+
+  #begin(netns: string | undefined): Member {
+    const events = netns === undefined ? this.#events : within(netns, this.#events);
+    const member: Member = { netns, datapath: this.#open(netns, events), tunnels: new Map() };
+    this.#members.set(netns, member);
+    return member;
+  }
+
+  /** What nobody has is refused, or no error, as the daemon's own datapath has it. */
+  #withTunnel(localControlConnectionId: number): Member {
+    for (const member of this.#members.values()) if (member.tunnels.has(localControlConnectionId)) return member;
+    return this.#own;
+  }
+
+  #withSession(localSessionId: number): Member {
+    return this.#bySession.get(localSessionId) ?? this.#own;
+  }
+}
+
+function within(netns: string, events: DatapathEvents): DatapathEvents {
+  return {
+    sessionLost: (localSessionId, reason) => events.sessionLost(localSessionId, reason),
+    tunnelLost: (localControlConnectionId, reason) => events.tunnelLost(localControlConnectionId, reason),
+    portChanged: (interfaceName, condition) => events.portChanged(interfaceName, condition, netns),
+    noticed: (notice: DeviceNotice) => events.noticed({ ...notice, netns }),
+  };
+}
