@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** Each of their machines is a world of its own. */
+const VM_TESTS = "test/interop/vm*.test.ts";
+
 export default defineConfig({
   test: {
     projects: [
@@ -9,10 +12,22 @@ export default defineConfig({
         test: {
           name: "interop",
           include: ["test/interop/**/*.test.ts"],
+          exclude: [VM_TESTS],
           testTimeout: 180_000,
           hookTimeout: 300_000,
-          // Namespaces, ports and the virtual machine are shared: one file at a time.
+          // Names, ports and what the kernel counts are shared: one file at a time.
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "vm",
+          include: [VM_TESTS],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          // Two machines at a time, whatever the number of processors.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -20,7 +20,7 @@ export interface LogLine {
   /** Milliseconds of the epoch, by the daemon's own clock. */
   readonly at: number;
   readonly event: string;
-  readonly msg: string;
+  readonly msg: unknown;
 }
 
 /** The two ends, on addresses of their own. */
@@ -59,6 +59,41 @@ export const HEAP_PROBE = [
     });
   `)}`,
 ];
+
+const LOOP_EVENT = "longest-block";
+
+/**
+ * Node's arguments for a daemon that tells in its log, at SIGUSR2, how long its main thread did not come back to its
+ * event loop at most since the last time: by the clock, which other processes make longer, and of its own processor time.
+ */
+export const LOOP_PROBE = [
+  "--import",
+  `data:text/javascript,${encodeURIComponent(`
+    import { readFileSync } from "node:fs";
+    import { monitorEventLoopDelay } from "node:perf_hooks";
+    const processorMs = () => Number(readFileSync("/proc/thread-self/schedstat", "utf8").split(" ")[0]) / 1e6;
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    let [longest, last] = [0, processorMs()];
+    setInterval(() => {
+      const now = processorMs();
+      longest = Math.max(longest, now - last);
+      last = now;
+    }, 1).unref();
+    process.on("SIGUSR2", () => {
+      const msg = { clockMs: delay.max / 1e6, processorMs: longest };
+      console.log(JSON.stringify({ time: new Date(), event: "${LOOP_EVENT}", msg }));
+      delay.reset();
+      [longest, last] = [0, processorMs()];
+    });
+  `)}`,
+];
+
+/** In milliseconds. */
+export interface LongestBlock {
+  readonly clockMs: number;
+  readonly processorMs: number;
+}
 
 const running = new Set<ChildProcess>();
 
@@ -150,11 +185,11 @@ export class BenchDaemon {
     return this.times(event, from);
   }
 
-  /** Puts `open` or `close` of the tunnel to its admin socket; resolves when it is done. */
-  command(command: "open" | "close"): Promise<void> {
+  /** Puts `open` or `close` of the tunnel, or of a session, to its admin socket; resolves when it is done. */
+  command(command: "open" | "close", session?: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const socket = connect(this.#adminSocket);
-      socket.on("connect", () => socket.end(`${JSON.stringify({ command, tunnel: TUNNEL })}\n`));
+      socket.on("connect", () => socket.end(`${JSON.stringify({ command, tunnel: TUNNEL, session })}\n`));
       socket.on("error", reject);
       socket.on("end", () => resolve());
       socket.resume();
@@ -167,6 +202,14 @@ export class BenchDaemon {
     this.#child.kill("SIGUSR2");
     await this.untilLogged(HEAP_EVENT, before + 1);
     return Number(this.lines.findLast(({ event }) => event === HEAP_EVENT)?.msg);
+  }
+
+  /** How long its main thread was busy with one thing at most since the last call. It has to run with `LOOP_PROBE`. */
+  async longestBlock(): Promise<LongestBlock> {
+    const before = this.times(LOOP_EVENT).length;
+    this.#child.kill("SIGUSR2");
+    await this.untilLogged(LOOP_EVENT, before + 1);
+    return this.lines.findLast(({ event }) => event === LOOP_EVENT)?.msg as LongestBlock;
   }
 
   /** Kibibytes of memory that it occupies. */

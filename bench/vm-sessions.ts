@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { runInVm, vmUnavailable } from "../test/interop/vm/lab.ts";
-import type { Measurement } from "./daemon.ts";
+import type { LongestBlock, Measurement } from "./daemon.ts";
 
 const GUEST_SCRIPT = fileURLToPath(new URL("../../test/interop/vm/guest/sessions.mjs", import.meta.url));
 const SESSIONS = 500;
@@ -13,6 +13,7 @@ interface GuestResult {
   readonly daemon: readonly number[];
   readonly batch: readonly number[];
   readonly residentMb: number;
+  readonly blocks: { readonly setUp: LongestBlock; readonly deleted: LongestBlock; readonly idle: LongestBlock };
 }
 
 function mean(values: readonly number[]): number {
@@ -29,9 +30,18 @@ export async function run(): Promise<readonly Measurement[]> {
   const { exitCode, output } = await runInVm({ script: GUEST_SCRIPT, args, timeoutMs: TIMEOUT_MS });
   const line = output.split("\n").find((each) => each.startsWith("result "));
   if (exitCode !== 0 || line === undefined) throw new Error(`the guest's script ended with ${exitCode}:\n${output}`);
-  const { daemon, batch, residentMb }: GuestResult = JSON.parse(line.slice("result ".length));
+  const { daemon, batch, residentMb, blocks }: GuestResult = JSON.parse(line.slice("result ".length));
   const where = `in the VM, ${SESSIONS} sessions, mean of ${ROUNDS}`;
+  const block = (what: string, { clockMs }: LongestBlock): Measurement => ({
+    name: `longest block of the main thread, kernel datapath, in the VM (7 to 10 times slower): ${what}`,
+    value: clockMs,
+    unit: "ms",
+    goal: undefined,
+  });
   return [
+    block(`${SESSIONS} sessions set up`, blocks.setUp),
+    block(`${SESSIONS} sessions deleted with their tunnel`, blocks.deleted),
+    block("the same time without anything to do", blocks.idle),
     {
       name: `set up between two daemons, kernel datapath (${where})`,
       value: mean(daemon),

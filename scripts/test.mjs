@@ -20,8 +20,8 @@ const failures = [];
 const skips = [];
 if (filters.length === 0 || filters.includes("check")) await check();
 await vitest("unit", "conformance");
-// By itself and last: it uses namespaces, fixed ports, a virtual machine, and both processors.
-await vitest("interop");
+// Together, for they wait most of the time: namespaces and fixed ports of this machine, and virtual machines.
+await Promise.all([vitest("interop"), vitest("vm")]);
 report();
 
 async function check() {

@@ -11,6 +11,7 @@ Runs SCRIPT (bash, or JavaScript by Node) in a virtual machine with a Debian ker
   --out DIR          take back the files that SCRIPT leaves in /out
   --timeout SECONDS  time for SCRIPT (default 120)
   --kernel RELEASE   bookworm (default), trixie or forky
+  --packages NAMES   Debian packages that the guest gets too, with commas between them
   --memory MIB       memory of the machine (default 1024)
   --refresh          look for a newer kernel package
   --help
@@ -24,6 +25,7 @@ const OPTIONS = {
   out: { type: "string" },
   timeout: { type: "string", default: "120" },
   kernel: { type: "string", default: "bookworm" },
+  packages: { type: "string" },
   memory: { type: "string", default: "1024" },
   refresh: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
@@ -87,6 +89,7 @@ async function main(words) {
     kernel: command.kernel,
     memoryMib: Number(command.memory),
     refresh: command.refresh,
+    ...(command.packages === undefined ? {} : { packages: command.packages.split(",") }),
     ...(command.out === undefined ? {} : { outDir: resolve(command.out) }),
     onOutput: (text) => process.stdout.write(text),
   });

@@ -9,6 +9,7 @@ import { type AvpValues, type ControlMessage, isEnvelope, type MessageName } fro
 import { copyOctets, readUint16 } from "./octets.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { AVPS, type AvpName, avpKey, findAvp } from "./registry.ts";
+import { RFC2661_AVPS } from "./rfc2661-avps.ts";
 
 /** An AVP as it came. */
 export interface RawAvp {
@@ -88,6 +89,12 @@ export function decodeMessage(octets: Uint8Array, unhidingKey?: Uint8Array): Dec
 /** Whether the sender knows AVPs of Cisco's. */
 export function hasCiscoAvps(decoded: DecodedMessage): boolean {
   return "recognised" in decoded && decoded.recognised.some(({ vendorId }) => vendorId === CISCO);
+}
+
+/** Whether the message has RFC 2661's Protocol Version, which the drafts of RFC 3931 kept and it dropped. */
+export function isOfDrafts(decoded: DecodedMessage): boolean {
+  const { vendorId, type } = RFC2661_AVPS.protocolVersion;
+  return "recognised" in decoded && decoded.recognised.some((avp) => avp.vendorId === vendorId && avp.type === type);
 }
 
 /** Message Type has to be the first AVP, 8 octets, not hidden (RFC 3931 5.4.1); its vendor is open. */

@@ -1,5 +1,6 @@
 import type { SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
 import { isAnyAddress, isLinkLocal } from "../control/endpoint.ts";
+import { LARGEST_HIDDEN_VALUE } from "./end-id.ts";
 import { canBeReached } from "./listen.ts";
 import type { Problems } from "./problems.ts";
 import type { ListenAddress } from "./site.ts";
@@ -38,6 +39,7 @@ export function findContradictions(
     checkNetns(each, problems);
     checkTimes(each, problems);
     checkEndIds(each, problems);
+    if (each.tunnel.authentication.hidden) checkHiddenEndIds(each, problems);
     checkSessions(each, problems);
   }
   checkInterfaces(built, problems);
@@ -148,6 +150,21 @@ function endIdKey({ session }: BuiltSession): "local_end_id" | "remote_end_id" {
   return session.localEndId === undefined ? "remote_end_id" : "local_end_id";
 }
 
+function checkHiddenEndIds({ sessions }: BuiltTunnel, problems: Problems): void {
+  for (const { table, session } of sessions) {
+    const values = {
+      remote_end_id: session.remoteEndId,
+      local_end_id: session.localEndId,
+      attachment_group: session.attachmentGroup,
+    };
+    for (const [key, octets] of Object.entries(values)) {
+      if (octets === undefined || octets.length <= LARGEST_HIDDEN_VALUE) continue;
+      const numbers = `found ${octets.length} octets, allowed with hidden = true: 1 to ${LARGEST_HIDDEN_VALUE}`;
+      problems.error(placeOf(table, key), numbers);
+    }
+  }
+}
+
 function checkSessions({ sessions }: BuiltTunnel, problems: Problems): void {
   for (const { table, session } of sessions) {
     checkDevice(table, session, problems);
@@ -182,7 +199,7 @@ function checkDevice(table: SessionTable, session: SessionConfiguration, problem
   if (session.isolated && session.bridge === undefined && !table.wrong.has("bridge")) {
     problems.error(placeOf(table, "isolated"), "only a port of a bridge can be isolated: bridge is missing");
   }
-  if (new Set(session.routes).size < session.routes.length) {
+  if (new Set(session.routes.map((route) => route.split(" ")[0])).size < session.routes.length) {
     problems.error(placeOf(table, "routes"), "the same network twice");
   }
   if (new Set(session.addresses).size < session.addresses.length) {

@@ -1,5 +1,7 @@
 /** Octets of an AVP (10-bit length, RFC 3931 5.1) less its header. */
 const LARGEST_AVP_VALUE = 1017;
+/** The same of a hidden AVP: the Original Length takes two octets (RFC 3931 5.3). */
+export const LARGEST_HIDDEN_VALUE = LARGEST_AVP_VALUE - 2;
 
 export type EndIdFormat = "text" | "u32" | "hex";
 

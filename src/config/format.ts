@@ -128,6 +128,16 @@ export function isNetwork(value: string): boolean {
   return !bitsOf(address).slice(Number(prefix)).includes("1");
 }
 
+/** A network, on the link itself or behind a router of it: "10.2.0.0/16", "10.2.0.0/16 via 10.0.0.2". */
+export function isRoute(value: string): boolean {
+  const [network = "", router, ...more] = value.split(" via ");
+  if (!isNetwork(network) || more.length > 0) return false;
+  if (router === undefined) return true;
+  if (isIPv4(network.split("/")[0] ?? "")) return isUnicastIpv4(router);
+  // The device is the link, so a link-local address needs no other.
+  return isIPv6(router) && !router.includes("%") && (isUnicast(router) || isUnicast(`${router}%link`));
+}
+
 /** 32 or 128 zeros and ones. */
 function bitsOf(address: string): string {
   if (isIPv4(address)) return binary(address.split(".").map(Number), 8);

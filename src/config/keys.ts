@@ -4,7 +4,7 @@ import {
   integer,
   isCidr,
   isDnsName,
-  isNetwork,
+  isRoute,
   isUnicast,
   listOf,
   oneOf,
@@ -333,9 +333,16 @@ export const SESSION_KEYS = {
     "Split horizon: the bridge passes no frames between this device and other isolated ports. Needs bridge.",
   ),
   routes: key(
-    listOf("routes", text("route", 'a network with prefix length ("10.2.0.0/16", "2001:db8:2::/48")', isNetwork)),
+    listOf(
+      "routes",
+      text(
+        "route",
+        'a network with prefix length, and its router ("10.2.0.0/16 via 10.0.0.2", "2001:db8:2::/48")',
+        isRoute,
+      ),
+    ),
     [],
-    "IPv4 and IPv6 networks that are reached through the device; put back whenever it is made anew or set up again.",
+    "IPv4 and IPv6 networks that are reached through the device, behind the router named after via, or without one by asking for each address (ARP, neighbour discovery); put back whenever it is made anew or set up again.",
   ),
   addresses: key(
     listOf("addresses", text("cidr", 'an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")', isCidr)),

@@ -1,4 +1,4 @@
-import type { DecodedMessage, RejectedAvp } from "../avp/decode.ts";
+import { type DecodedMessage, isOfDrafts, type RejectedAvp } from "../avp/decode.ts";
 import { describeAvp, titleOf } from "../avp/describe.ts";
 import type { AvpValues } from "../avp/messages.ts";
 import type { AvpName } from "../avp/registry.ts";
@@ -41,9 +41,18 @@ export function formFlaw(decoded: DecodedMessage): Result | undefined {
   const refused = decoded.refused[0];
   if (refused !== undefined) return refusedAvp(refused);
   if (decoded.kind === "message") return undefined;
-  // RFC 3931 6.6 wants a Serial Number, but nothing depends on it and known peers leave it out.
-  const missing = decoded.missing.filter((name) => name !== "serialNumber");
+  const missing = decoded.missing.filter((name) => !isDispensable(name, decoded));
   return missing.length === 0 ? undefined : missingAvp(decoded.name, missing);
+}
+
+/**
+ * RFC 3931 6.2, 6.6 and 6.7 want them, but nothing depends on them and known peers leave them out: a Serial Number, an
+ * ICRP's Circuit Status, and an SCCRP's Router ID where it is one of the drafts', with the Protocol Version of RFC 2661.
+ */
+function isDispensable(avp: AvpName, decoded: Extract<DecodedMessage, { readonly kind: "incomplete" }>): boolean {
+  if (avp === "serialNumber") return true;
+  if (decoded.name === "ICRP") return avp === "circuitStatus";
+  return decoded.name === "SCCRP" && avp === "routerId" && isOfDrafts(decoded);
 }
 
 function refusedAvp(avp: RejectedAvp): Result {

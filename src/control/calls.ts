@@ -7,6 +7,9 @@ import type { Session } from "./session.ts";
 import type { SessionTable } from "./session-table.ts";
 import type { Turn } from "./turn.ts";
 
+/** More would keep everybody else waiting; the peer's window lets fewer through at once anyway. */
+const CALLS_PER_TURN = 128;
+
 /** What the calls need of a tunnel. */
 interface Sessions {
   readonly sessions: SessionTable;
@@ -14,8 +17,12 @@ interface Sessions {
 
 /** The control-conn-open event (RFC 3931 7.2): every call that this end places. */
 export function callWaitingSessions({ sessions }: Sessions, connection: ControlConnection, turn: Turn): void {
+  let calls = 0;
   for (const session of sessions.values()) {
-    if (session.callsOn(connection)) session.call(connection, turn);
+    if (!session.callsOn(connection)) continue;
+    if (calls < CALLS_PER_TURN) session.call(connection, turn);
+    else session.callSoon(turn);
+    calls += 1;
   }
 }
 

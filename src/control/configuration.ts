@@ -94,7 +94,7 @@ export interface SessionConfiguration {
   readonly isolated: boolean;
   /** CIDR notation: "10.0.0.1/30". */
   readonly addresses: readonly string[];
-  /** Destinations that are reached through the device, in CIDR notation: "10.2.0.0/16". */
+  /** Destinations that are reached through the device, in CIDR notation: "10.2.0.0/16", or "10.2.0.0/16 via 10.0.0.2". */
   readonly routes: readonly string[];
 }
 

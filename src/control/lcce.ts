@@ -6,6 +6,7 @@ import type { Witness } from "../avp/sanitise.ts";
 import { avpsOf, messageName } from "./admission.ts";
 import { receiveSccrq } from "./answering.ts";
 import type { AnyTunnel } from "./any-tunnel.ts";
+import { circuitInput } from "./circuit-input.ts";
 import type { LcceConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection, type ControlConnectionState } from "./control-connection.ts";
 import type { Core, Effect, Endpoint, Entropy, Input, Instant, LocalEndpoint } from "./core.ts";
@@ -27,6 +28,9 @@ import type { Timer, Turn } from "./turn.ts";
 import { isDualSccrq, receiveVersion2 } from "./version2.ts";
 import type { LcceView } from "./view.ts";
 import { viewOf } from "./view-of.ts";
+
+/** Those left over are due still, and get a turn of their own: who has thousands must not keep datagrams waiting. */
+const TIMERS_PER_TURN = 128;
 
 type Of<T extends Input["type"]> = Extract<Input, { readonly type: T }>;
 
@@ -113,7 +117,9 @@ export class Lcce implements Core {
 
   expire(now: Instant): readonly Effect[] {
     return this.#take(now, (turn) => {
-      for (let timer = this.#timers.takeDue(now); timer !== undefined; timer = this.#timers.takeDue(now)) {
+      for (let fired = 0; fired < TIMERS_PER_TURN; fired++) {
+        const timer = this.#timers.takeDue(now);
+        if (timer === undefined) return;
         this.#guard(turn, () => this.#fire(timer, turn));
       }
     });
@@ -195,14 +201,8 @@ export class Lcce implements Core {
         this.#connections.get(input.localControlConnectionId)?.activity(input.receivedPackets, turn);
         return;
       case "circuit":
-        for (const [session, connection] of this.#attachedTo(input)) {
-          session.circuitChanged(input.condition, connection, turn);
-        }
-        return;
       case "circuit-errors":
-        for (const [session, connection] of this.#attachedTo(input)) {
-          session.circuitErrors(input.errors, connection, turn);
-        }
+        circuitInput(input, this.#tunnels, turn);
         return;
       case "surroundings-changed":
       case "address-lost":
@@ -370,21 +370,6 @@ export class Lcce implements Core {
     session.datapathAnswered(refused, connection, turn);
   }
 
-  /** The sessions with this attachment circuit, and the control connection of each that has one. */
-  *#attachedTo({
-    interfaceName,
-    netns,
-  }: Of<"circuit" | "circuit-errors">): Generator<readonly [Session, ControlConnection | undefined]> {
-    for (const tunnel of this.#tunnels.values()) {
-      if (tunnel.configuration.netns !== netns) continue;
-      for (const session of tunnel.sessions.values()) {
-        if (!(session instanceof Session) || circuitOf(session) !== interfaceName) continue;
-        const connection = this.#connections.get(session.state.localControlConnectionId);
-        yield [session, connection?.state.life === "open" ? connection : undefined];
-      }
-    }
-  }
-
   #open({ tunnel: name, session: sessionName }: Of<"open">, turn: Turn): void {
     const tunnel = this.#tunnels.get(name);
     if (tunnel === undefined) return;
@@ -444,9 +429,4 @@ export class Lcce implements Core {
 
 function sender(from: Endpoint) {
   return { details: { from: endpointText(from) } };
-}
-
-/** The interface that a pseudowire continues at; its own device where none is configured. */
-function circuitOf({ configuration: { circuit, interfaceName } }: Session): string {
-  return circuit ?? interfaceName;
 }

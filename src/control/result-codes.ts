@@ -144,6 +144,7 @@ export function describeResult(message: "StopCCN" | "CDN", result: Result | unde
   const error = result.error === undefined || result.error === 0 ? undefined : result.error;
   const meaning = errorMeaning(message, result.result, error) ?? texts[result.result] ?? "unknown result code";
   const numbers = error === undefined ? `result ${result.result}` : `result ${result.result}, error ${error}`;
-  const words = result.message === undefined || result.message === "" ? "" : `: ${printable(result.message)}`;
-  return `${meaning} (${numbers})${words}`;
+  // Peers written in C end or fill it with zeros.
+  const words = printable((result.message ?? "").replace(/\0+$/, ""));
+  return `${meaning} (${numbers})${words === "" ? "" : `: ${words}`}`;
 }

@@ -48,6 +48,11 @@ export class Retry {
     turn.timers.set(this.#key, this.#timer, at);
   }
 
+  /** The next attempt is due at once. */
+  now(turn: Turn): void {
+    turn.timers.set(this.#key, this.#timer, turn.now);
+  }
+
   /** No attempt is due: one is under way, or none is wanted. */
   stop(turn: Turn): void {
     turn.timers.stop(this.#key);

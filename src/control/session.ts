@@ -14,7 +14,7 @@ import {
 } from "./admission.ts";
 import { callMessage } from "./call-messages.ts";
 import { CircuitReports } from "./circuit-reports.ts";
-import { carriesFrames, describeStatus } from "./circuit-status.ts";
+import { CIRCUIT, carriesFrames, describeStatus } from "./circuit-status.ts";
 import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { CircuitCondition, CircuitErrorCounts } from "./core.ts";
@@ -106,6 +106,11 @@ export class Session {
     this.state.tieBreaker = this.configuration.call === "both" ? turn.entropy.octets(TIE_BREAKER_LENGTH) : undefined;
     this.#step({ type: "local.open" }, undefined, connection, turn);
     this.#step({ type: "local.control-connection-open" }, undefined, connection, turn);
+  }
+
+  /** Places the call when its timer fires, in one of the next turns. */
+  callSoon(turn: Turn): void {
+    if (!this.busy && !this.state.closed) this.#retry.now(turn);
   }
 
   /** A call from the peer that admission found nothing wrong with. The datapath has the last word. */
@@ -328,7 +333,7 @@ export class Session {
     const framing = framingOf(avps, this.configuration);
     this.#takeRemoteId(avps.localSessionId ?? 0);
     state.remoteCookie = avps.assignedCookie ?? NO_OCTETS;
-    state.remoteCircuitStatus = avps.circuitStatus ?? 0;
+    state.remoteCircuitStatus = avps.circuitStatus ?? CIRCUIT.active;
     // One sublayer serves both directions in the datapath: the peer's wish decides, and our next message says so.
     if ("flaw" in framing) return;
     state.l2Sublayer = framing.l2Sublayer;

@@ -14,6 +14,10 @@ import type { Log } from "./log.ts";
 import { traceOf } from "./trace.ts";
 import { Transport } from "./transport.ts";
 
+/** So long may work go on before the event loop gets its turn, and so many steps of it are done in any case. */
+const SLICE_MS = 4;
+const LEAST_STEPS = 64;
+
 /** setTimeout takes no more; a later deadline is looked at again then. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -32,6 +36,13 @@ export class Shell {
   readonly #log: Log;
   readonly #tunnels: ReadonlyMap<string, TunnelConfiguration>;
   readonly #inbox: Input[] = [];
+  /** What the last turn asked for, and how much of it is done: all of it before the next turn. */
+  #effects: readonly Effect[] = [];
+  #performed = 0;
+  /** Since when this round of the event loop has been working, and how many steps it has done. */
+  #slice: { readonly began: Instant; steps: number } | undefined;
+  /** This round has worked long enough: what is left waits for the next one. */
+  #yielded = false;
   #taking = false;
   #closed = false;
   #stopping = false;
@@ -76,16 +87,60 @@ export class Shell {
     if (this.#inbox.length === 1) setImmediate(() => this.#work());
   }
 
-  /** Takes what has happened, then performs what is due by now. */
+  /**
+   * Takes what has happened, then performs what is due by now, step by step. A thousand sessions that come or go are
+   * thousands of steps: other sockets, timers and requests get their turn in between.
+   */
   #work(): void {
-    if (this.#taking || this.#closed) return;
+    if (this.#taking || this.#closed || this.#yielded) return;
     this.#taking = true;
-    for (let next = this.#inbox.shift(); next !== undefined || this.#isDue(); next = this.#inbox.shift()) {
-      const input = next;
-      this.#settle((now) => (input === undefined ? this.#core.expire(now) : this.#core.receive(input, now)));
+    const slice = this.#openSlice();
+    while (!this.#yielded && this.#step()) {
+      slice.steps += 1;
+      this.#yielded = slice.steps >= LEAST_STEPS && monotonicNow() - slice.began >= SLICE_MS;
     }
     this.#taking = false;
-    this.#arm();
+    if (!this.#yielded) this.#arm();
+  }
+
+  /** One for each round of the event loop, however many inputs it brings. */
+  #openSlice() {
+    if (this.#slice !== undefined) return this.#slice;
+    this.#slice = { began: monotonicNow(), steps: 0 };
+    setImmediate(() => {
+      this.#slice = undefined;
+      if (!this.#yielded) return;
+      this.#yielded = false;
+      this.#work();
+    });
+    return this.#slice;
+  }
+
+  /** The next effect, or the next turn. Returns whether there was anything to do. */
+  #step(): boolean {
+    const effect = this.#effects[this.#performed];
+    if (effect !== undefined) {
+      this.#performed += 1;
+      this.#guard(() => this.#perform(effect));
+    } else if (!this.#takeTurn()) return false;
+    if (this.#isSettled()) this.#settled();
+    return true;
+  }
+
+  #takeTurn(): boolean {
+    const input = this.#inbox.shift();
+    if (input === undefined && !this.#isDue()) return false;
+    this.#effects = [];
+    this.#performed = 0;
+    this.#guard(() => {
+      const now = monotonicNow();
+      this.#effects = input === undefined ? this.#core.expire(now) : this.#core.receive(input, now);
+    });
+    return true;
+  }
+
+  #isSettled(): boolean {
+    return this.#performed >= this.#effects.length && this.#core.idle();
   }
 
   #isDue(): boolean {
@@ -103,7 +158,7 @@ export class Shell {
   idle(): Promise<void> {
     return new Promise((resolve) => {
       this.#settled = resolve;
-      if (this.#core.idle()) resolve();
+      if (this.#inbox.length === 0 && this.#isSettled()) resolve();
     });
   }
 
@@ -112,15 +167,6 @@ export class Shell {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.transport.closeAll();
-  }
-
-  #settle(step: (now: Instant) => readonly Effect[]): void {
-    let effects: readonly Effect[] = [];
-    this.#guard(() => {
-      effects = step(monotonicNow());
-    });
-    for (const effect of effects) this.#guard(() => this.#perform(effect));
-    if (this.#core.idle()) this.#settled();
   }
 
   /** A wall: one bad turn, or one effect that fails, does not end the daemon or take others with it. */
@@ -197,7 +243,9 @@ export class Shell {
       this.transport.open(localControlConnectionId, { ...request, local });
     });
     const fd = this.transport.descriptor(localControlConnectionId);
-    if (fd !== undefined && options !== undefined) applySocketOptions(fd, family, options, encapsulation === "udp");
+    if (fd === undefined || options === undefined) return;
+    applySocketOptions(fd, family, options, encapsulation === "udp");
+    if (encapsulation === "udp" && !options.udpChecksum) this.transport.leaveDataBare(localControlConnectionId, family);
   }
 
   #performOnDatapath(

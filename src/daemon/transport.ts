@@ -6,6 +6,7 @@ import { datagramKind } from "../kernel/data-header.ts";
 import { errnoName } from "../kernel/kernel-error.ts";
 import * as libc from "../kernel/libc.ts";
 import { decodeSocketAddress, encodeSocketAddress, LONGEST_SOCKET_ADDRESS } from "../kernel/socket-address.ts";
+import { sendChecksums } from "../kernel/socket-options.ts";
 import { connectSocket, localAddress, openConnectionSocket, openListener } from "../kernel/sockets.ts";
 
 /** Octets of the longest datagram. */
@@ -47,6 +48,8 @@ interface ConnectionSocket {
   readonly local: LocalEndpoint;
   /** Whom it is connected to. */
   remote: Endpoint | undefined;
+  /** The IP version of a socket whose data packets have no UDP checksum. */
+  bare?: 4 | 6;
   /** Reads from a duplicate of `fd`; absent while the datapath reads. */
   reader: Socket | undefined;
 }
@@ -183,9 +186,23 @@ export class Transport {
     if (socket !== undefined) socket.reader ??= this.#reader(libc.dup(socket.fd), socket.local);
   }
 
+  /** Data packets that go by the socket have no UDP checksum, and control messages have one (RFC 3931 4.1.2.3). */
+  leaveDataBare(localControlConnectionId: number, family: 4 | 6): void {
+    const socket = this.#connections.get(localControlConnectionId);
+    if (socket !== undefined) socket.bare = family;
+  }
+
   send(localControlConnectionId: number, to: Endpoint, octets: Uint8Array): void {
     const socket = this.#connections.get(localControlConnectionId);
     if (socket === undefined) return;
+    const { fd, bare } = socket;
+    // It is one socket with one option: data that goes out in this moment has a checksum too, which does no harm.
+    if (bare !== undefined) sendChecksums(fd, bare, true);
+    this.#transmit(socket, to, octets);
+    if (bare !== undefined) sendChecksums(fd, bare, false);
+  }
+
+  #transmit(socket: ConnectionSocket, to: Endpoint, octets: Uint8Array): void {
     // The error of an earlier datagram (ICMP unreachable) is reported once, in place of the next: so there are two tries.
     if (transmit(socket, to, octets) >= 0) return;
     this.#judge(transmit(socket, to, octets), to, socket.local);

@@ -53,7 +53,7 @@ export interface SessionRequest {
   readonly isolated: boolean;
   /** CIDR notation. */
   readonly addresses: readonly string[];
-  /** Destinations in CIDR notation, reached through the device while it is up. */
+  /** Destinations in CIDR notation, reached through the device while it is up: "10.2.0.0/16", "10.2.0.0/16 via 10.0.0.2". */
   readonly routes: readonly string[];
 }
 

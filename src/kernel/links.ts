@@ -59,7 +59,7 @@ const WISHES = {
 } as const;
 
 const ADDRESS_ATTRIBUTES = { address: [1, octets], local: [2, octets] } as const;
-const ROUTE_ATTRIBUTES = { destination: [1, octets], index: [4, u32] } as const;
+const ROUTE_ATTRIBUTES = { destination: [1, octets], index: [4, u32], gateway: [5, octets] } as const;
 
 /** Devices are named, not numbered: the kernel finds them by name just as well, which saves a look-up. */
 export type LinkCall =
@@ -89,7 +89,7 @@ export type LinkCall =
   | { readonly command: "RTM_NEWLINK"; readonly name: string; readonly isolated: boolean }
   /** `address`: CIDR notation, IPv4 or IPv6. `index` is the device's number. */
   | { readonly command: "RTM_NEWADDR"; readonly index: number; readonly address: string }
-  /** `destination`: CIDR notation. The device has to be up. */
+  /** `destination`: CIDR notation, and " via " with a router's address where there is one. The device has to be up. */
   | { readonly command: "RTM_NEWROUTE"; readonly index: number; readonly destination: string };
 
 type SubInterfaceCall = Extract<LinkCall, { readonly lower: number }>;
@@ -196,12 +196,14 @@ function encodeAddress({ index, address }: Extract<LinkCall, { command: "RTM_NEW
 
 /** struct rtmsg: family, lengths of destination and source, TOS, table, protocol, scope, type, flags; then the attributes. */
 function encodeRoute({ index, destination }: Extract<LinkCall, { command: "RTM_NEWROUTE" }>): Uint8Array[] {
-  const [host = "", prefixLength = ""] = destination.split("/");
+  const [network = "", router] = destination.split(" via ");
+  const [host = "", prefixLength = ""] = network.split("/");
   const family = familyOf(host);
   const header = Buffer.alloc(ROUTE_HEADER_LENGTH);
-  const scope = family === AF_INET ? RT_SCOPE_LINK : 0;
+  const scope = family === AF_INET && router === undefined ? RT_SCOPE_LINK : 0;
   header.set([family, Number(prefixLength), 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST]);
-  return [header, encodeAttributes(ROUTE_ATTRIBUTES, { destination: inetPton(family, host), index })];
+  const gateway = router === undefined ? {} : { gateway: inetPton(family, router) };
+  return [header, encodeAttributes(ROUTE_ATTRIBUTES, { destination: inetPton(family, host), index, ...gateway })];
 }
 
 function familyOf(host: string): number {

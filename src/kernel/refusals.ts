@@ -99,7 +99,7 @@ const SUB_INTERFACE_REASONS: Readonly<Record<string, string>> = {
 
 function linkReason(interfaceName: string, call: LinkCall, errno: string, bridge: string): string | undefined {
   if (errno === "EEXIST" && call.command === "RTM_NEWROUTE")
-    return `there is another route to it (see: ip route show exact ${call.destination})`;
+    return `there is another route to it (see: ip route show exact ${call.destination.split(" ")[0]})`;
   if ("lower" in call && SUB_INTERFACE_REASONS[errno] !== undefined) return SUB_INTERFACE_REASONS[errno];
   if (errno === "ENODEV") return `there is no interface ${interfaceName} (any more)`;
   if (errno === "EOPNOTSUPP" && "master" in call) return `${bridge} is not a bridge`;

@@ -38,14 +38,16 @@ export function applySocketOptions(fd: number, family: 4 | 6, options: OuterHead
   if (options.df !== undefined) setsockopt(fd, level, discovery, options.df ? DISCOVERY.do : DISCOVERY.dont);
   if (options.tos !== 0) setsockopt(fd, level, tos, options.tos);
   if (options.ttl !== undefined) setsockopt(fd, level, ttl, options.ttl);
-  if (!options.udpChecksum && isUdp) omitChecksum(fd, family);
+  if (options.udpChecksum || !isUdp) return;
+  sendChecksums(fd, family, false);
+  if (family === 6) setsockopt(fd, SOL_UDP, UDP_NO_CHECK6_RX, 1);
 }
 
-function omitChecksum(fd: number, family: 4 | 6): void {
-  if (family === 4) {
-    setsockopt(fd, SOL_SOCKET, SO_NO_CHECK, 1);
-    return;
-  }
-  setsockopt(fd, SOL_UDP, UDP_NO_CHECK6_TX, 1);
-  setsockopt(fd, SOL_UDP, UDP_NO_CHECK6_RX, 1);
+/**
+ * Whether packets that a UDP socket sends from now on have a checksum. Control messages always have one (RFC 3931 4.1.2.3),
+ * and a listener on IPv6 takes nothing without.
+ */
+export function sendChecksums(fd: number, family: 4 | 6, on: boolean): void {
+  const [level, option] = family === 4 ? [SOL_SOCKET, SO_NO_CHECK] : [SOL_UDP, UDP_NO_CHECK6_TX];
+  setsockopt(fd, level, option, on ? 0 : 1);
 }

@@ -187,6 +187,32 @@ describe("required AVPs", () => {
     expect([tunnelOf(node).state, node.tunnels.size]).toEqual(["idle", 0]);
   });
 
+  test("A02 A10 G06 who opens as RFC 3931's drafts did may leave out Router ID, and in an ICRP Circuit Status", () => {
+    const { link, node, peer } = facing({ role: "initiator", sessions: [session("lan42", { call: "both" })] });
+    peer.expect("SCCRQ");
+    // As SoftEther has it inside IPsec.
+    const draft = avp(2, "0100") + avp(3, "00000000", { mandatory: false });
+    peer.send(peer.sccrp(), { without: [60], more: draft });
+    const icrq = peer.expect("ICRQ");
+    peer.send(peer.icrp(icrq), { without: [71] });
+    peer.expect("ICCN");
+    link.run(100);
+    const { state, remoteCircuitActive } = sessionOf(node);
+    expect([tunnelOf(node).state, state, remoteCircuitActive]).toEqual(["established", "established", true]);
+    expect(node.raised.size).toBe(1);
+  });
+
+  test.each(SCCRQ_AVPS.filter(([, type]) => type !== 60))(
+    "A02 G06 nor does a draft's SCCRP do without %s",
+    (_, type) => {
+      const { node, peer } = facing({ role: "initiator" });
+      peer.expect("SCCRQ");
+      peer.send(peer.sccrp(), { without: [60, type], more: avp(2, "0100") });
+      expect(peer.expect("StopCCN").avps.resultCode).toMatchObject({ result: 2, error: 3 });
+      expect(tunnelOf(node).state).toBe("idle");
+    },
+  );
+
   test.each([
     ["StopCCN without Result Code", 4, ""],
     ["StopCCN with a Result Code that nobody understands", 4, avp(1, "00")],

@@ -62,6 +62,27 @@ describe.skipIf(reason !== undefined)(`rtnetlink${reason === undefined ? "" : ` 
     expect((await call({ command: "RTM_GETLINK", name: "v0" }))[0]?.link).toMatchObject({ up: true, mtu: 1400 });
   });
 
+  test("routes on the link, and behind a router of it", async () => {
+    inside("link", "set", "v1", "up");
+    const [link] = await call({ command: "RTM_GETLINK", name: "v0" });
+    const index = link?.link?.index ?? 0;
+    const destinations = [
+      "10.2.0.0/16",
+      "10.3.0.0/16 via 10.0.0.2",
+      "2001:db8:2::/48 via 2001:db8::2",
+      "10.4.0.0/16 via 10.9.0.1",
+    ];
+    const answers = await call(
+      ...destinations.map((destination) => ({ command: "RTM_NEWROUTE", index, destination }) as const),
+    );
+    // No network of the device has the last one's router.
+    expect(answers.map(({ errno }) => errno)).toEqual(["", "", "", "ENETUNREACH"]);
+    const shown = [...JSON.parse(inside("-json", "route")), ...JSON.parse(inside("-json", "-6", "route"))];
+    const routes = shown.map(({ dst, gateway, scope }) => [dst, gateway, scope].join(" "));
+    expect(routes).toEqual(expect.arrayContaining(["10.2.0.0/16  link", "10.3.0.0/16 10.0.0.2 "]));
+    expect(routes).toEqual(expect.arrayContaining([expect.stringMatching(/^2001:db8:2::\/48 2001:db8::2 /)]));
+  });
+
   test("refusals carry the error number and the kernel's own words", async () => {
     const [tooBig, noBridge, twice, unknown] = await call(
       { command: "RTM_SETLINK", name: "v0", mtu: 100_000 },

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { until } from "./daemon-process.ts";
-import { execute } from "./namespaces.ts";
+import { execute, type NetworkNamespace } from "./namespaces.ts";
 import type { TwoSites } from "./two-sites.ts";
 
 /** What the dissector tells of one frame: field names with all their values. */
@@ -20,11 +20,24 @@ export function tsharkMissing(): string | undefined {
   return undefined;
 }
 
-/** Captures what passes the cable between the sites, at lyon's end. `stop` returns the file. */
-export async function startCapture(sites: TwoSites): Promise<{ readonly stop: () => Promise<string> }> {
-  const file = join(sites.directory, "exchange.pcap");
-  const args = ["-i", "wan", "-P", "-w", file, "-f", "udp port 1701"];
-  const dumpcap = sites.lyon.namespace.spawn("dumpcap", args, { stdio: ["ignore", "ignore", "pipe"] });
+export interface Capture {
+  /** Ends the capture and returns its file. */
+  readonly stop: () => Promise<string>;
+}
+
+/** Captures what passes the cable between the sites, at lyon's end. */
+export function startCapture(sites: TwoSites): Promise<Capture> {
+  return captureIn(sites.lyon.namespace, join(sites.directory, "exchange.pcap"));
+}
+
+/** Captures into `file` what passes a device of a namespace, by default the control messages on the cable. */
+export async function captureIn(
+  namespace: NetworkNamespace,
+  file: string,
+  { device = "wan", filter = "udp port 1701" } = {},
+): Promise<Capture> {
+  const args = ["-i", device, "-P", "-w", file, "-f", filter];
+  const dumpcap = namespace.spawn("dumpcap", args, { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   dumpcap.stderr?.on("data", (octets: Buffer) => {
     said += octets.toString();

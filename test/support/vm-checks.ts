@@ -1,3 +1,30 @@
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { runInVm } from "../interop/vm/lab.ts";
+
+/** A machine that runs the files guest/daemon-NAME.mjs, one after the other. */
+export interface Boot {
+  readonly names: readonly string[];
+  /** So many different checks at least have to pass. */
+  readonly checks: number;
+  /** Debian packages that the guest needs. */
+  readonly packages?: readonly string[];
+}
+
+/** Four times what it takes on two cores without KVM that have nothing else to do. */
+export const BOOT_TIMEOUT_MS = 600_000;
+
+/** Two daemons on the kernel datapath: every check of the guest's has to pass, and the script to come to its end. */
+export async function passBoot({ names, checks, packages = [] }: Boot): Promise<void> {
+  const script = fileURLToPath(new URL("../interop/vm/guest/daemons.mjs", import.meta.url));
+  const { exitCode, output } = await runInVm({ script, args: names, packages, timeoutMs: BOOT_TIMEOUT_MS });
+  const { passed, failed, complete } = readChecks(output);
+  expect(failed.join("\n\n")).toBe("");
+  expect(complete, `the script ended early:\n${lastLines(output)}`).toBe(true);
+  expect(exitCode, lastLines(output)).toBe(0);
+  expect(new Set(passed).size).toBeGreaterThanOrEqual(checks);
+}
+
 /** What a script in the guest found out: every check by its name, and what it has to say about those that failed. */
 export interface Checks {
   readonly passed: readonly string[];

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { findCommand, run } from "./host.ts";
 import { provideInitramfs } from "./initramfs.ts";
 import { hasKernel, type KernelSuite, provideKernel } from "./kernel.ts";
+import { providePackages } from "./package-trees.ts";
 import { installMissingCommands, knownSuites, missingCommands } from "./packages.ts";
 import { appendProject } from "./project-archive.ts";
 import { type GuestRun, runGuest } from "./qemu.ts";
@@ -16,6 +17,8 @@ export interface VmOptions {
   readonly args?: readonly string[];
   /** Milliseconds that the script may take, booting not included. Default 120,000. */
   readonly timeoutMs?: number;
+  /** Debian packages that the guest has besides its own system, with the libraries that they depend on. */
+  readonly packages?: readonly string[];
   /** Receives the files that the script leaves in /out. */
   readonly outDir?: string;
   /** The Debian release whose kernel runs. Default "bookworm". */
@@ -87,7 +90,9 @@ async function bootAndRun(options: VmOptions, vmlinux: string, base: string, scr
   await copyFile(base, initramfs, constants.COPYFILE_FICLONE);
   const nonce = randomBytes(8).toString("hex");
   const collectFiles = options.outDir !== undefined;
-  await appendProject(initramfs, { script: options.script, args: options.args ?? [], nonce, collectFiles });
+  const names = options.packages ?? [];
+  const packages = names.length === 0 ? undefined : await providePackages(names);
+  await appendProject(initramfs, { script: options.script, args: options.args ?? [], nonce, collectFiles, packages });
   const guest = {
     vmlinux,
     initramfs,

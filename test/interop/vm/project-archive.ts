@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ArchiveEntry, appendCpio } from "./cpio.ts";
 import { exists } from "./host.ts";
+import { addPackages } from "./package-trees.ts";
 
 /** Where the project is in the guest. */
 const GUEST_PROJECT = "app";
@@ -14,12 +15,15 @@ export interface Job {
   /** Distinguishes the lab's own marker lines from anything a script prints. */
   readonly nonce: string;
   readonly collectFiles: boolean;
+  /** The folder of unpacked packages that the guest gets. */
+  readonly packages: string | undefined;
 }
 
 /** Appends what changes from run to run: the project as built, init and the script. */
 export async function appendProject(initramfs: string, job: Job): Promise<void> {
   const root = await projectRoot();
   const archive = new Map<string, ArchiveEntry>();
+  if (job.packages !== undefined) await addPackages(archive, job.packages);
   for (const part of ["package.json", "conf", "dist", GUEST_SCRIPTS])
     await addTree(archive, root, part, wantedOfProject);
   for (const folder of await productionPackages(root)) await addTree(archive, root, folder, wantedOfPackage);

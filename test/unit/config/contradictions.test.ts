@@ -138,6 +138,27 @@ describe("contradictions", () => {
     expect(() => parseSite(toml, "site.toml")).not.toThrow();
   });
 
+  describe("D23 hidden AVPs hold two octets less", () => {
+    const hidden = (keys: string) =>
+      `${PEER}secret = "s"\nhidden = true\n[tunnel.t.session.s]\nremote_end_id = "r"\n${keys}`;
+    const place = "site.toml:7: tunnel.t.session.s.";
+    const says = (octets: number) => `found ${octets} octets, allowed with hidden = true: 1 to 1015`;
+
+    test.each(["local_end_id", "attachment_group"])("%s", (key) => {
+      expect(complaint(hidden(`${key} = "${"x".repeat(1016)}"`))).toBe(`${place}${key}: ${says(1016)}`);
+      expect(complaint(hidden(`end_id_format = "hex"\n${key} = "${"00".repeat(1017)}"`))).toContain(says(1017));
+      expect(() => parseSite(hidden(`${key} = "${"x".repeat(1015)}"`), "site.toml")).not.toThrow();
+      const clear = hidden(`${key} = "${"x".repeat(1017)}"`).replace("hidden = true", "hidden = false");
+      expect(() => parseSite(clear, "site.toml")).not.toThrow();
+    });
+
+    test("remote_end_id", () => {
+      const own = `remote_end_id = "${"é".repeat(508)}"`;
+      const toml = hidden("").replace('remote_end_id = "r"', own);
+      expect(complaint(toml)).toBe(`site.toml:6: tunnel.t.session.s.remote_end_id: ${says(1016)}`);
+    });
+  });
+
   test("what depends on a wrong key is not judged", () => {
     expect(complaint(`[lcce]\nlisten = 1\n[tunnel.a]\npeer = 5\nrole = "both"\n[tunnel.b]\ntemplate = "x"`)).toBe(
       [

@@ -15,7 +15,8 @@ const LOCAL =
 const PEER_ALLOWED =
   'allowed: an IPv4 or IPv6 address (link-local: with this end\'s interface, "fe80::2%eth0") or a DNS name';
 const CIDR = 'allowed: a list, each element an address with prefix length ("10.0.0.1/30", "2001:db8::1/64")';
-const NETWORK = 'allowed: a list, each element a network with prefix length ("10.2.0.0/16", "2001:db8:2::/48")';
+const NETWORK =
+  'allowed: a list, each element a network with prefix length, and its router ("10.2.0.0/16 via 10.0.0.2", "2001:db8:2::/48")';
 const TOS = "allowed: an integer from 0 to 252 whose ECN bits (the lowest two) are 0: a multiple of 4";
 const NAME = "allowed: 1 to 64 letters, digits, hyphens, underscores and dots, not beginning with a hyphen or dot";
 const LATER = "known key, not supported in this version";
@@ -159,6 +160,16 @@ describe("one wrong value", () => {
     ['routes = ["2001:db8:2::1/48"]', `routes: found "2001:db8:2::1/48", ${NETWORK}`],
     ['routes = ["10.2.0.0"]', `routes: found "10.2.0.0", ${NETWORK}`],
     ['routes = ["10.2.0.0/16", "10.2.0.0/16"]', "routes: the same network twice"],
+    ['routes = ["10.2.0.0/16 via 10.0.0.2", "10.2.0.0/16"]', "routes: the same network twice"],
+    ...[
+      "10.2.0.0/16 via ::1",
+      "10.2.0.0/16 via 224.0.0.1",
+      "10.2.0.0/16 via",
+      "10.2.0.0/16 via 10.0.0.2 via 10.0.0.3",
+    ].map((route) => [`routes = ["${route}"]`, `routes: found "${route}", ${NETWORK}`] as const),
+    ...["::/0 via 10.0.0.2", "::/0 via ff02::1", "::/0 via fe80::1%eth0"].map(
+      (route) => [`routes = ["${route}"]`, `routes: found "${route}", ${NETWORK}`] as const,
+    ),
     ["isolated = true", "isolated: only a port of a bridge can be isolated: bridge is missing"],
     ["end_id_format = 'u16'", 'end_id_format: found "u16", allowed: "text", "u32" or "hex"'],
     ["remote_end_id = 42", 'remote_end_id: found 42, allowed: a string ("42"), or set end_id_format = "u32"'],

@@ -4,12 +4,22 @@ import { describe, expect, test } from "vitest";
 import { loadSite } from "../../../src/config/load.ts";
 
 const folder = fileURLToPath(new URL("../../../conf/examples/", import.meta.url));
-const examples = readdirSync(folder);
+/** Setups of several sites have a folder each. */
+const entries = readdirSync(folder, { withFileTypes: true });
+const setups = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+const examples = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".toml"));
 
 describe("conf/examples", () => {
   test("has examples, and nothing else", () => {
     expect(examples.length).toBeGreaterThan(0);
-    expect(examples.filter((name) => !name.endsWith(".toml"))).toEqual([]);
+    const others = entries.filter((entry) => !entry.isDirectory() && !entry.name.endsWith(".toml"));
+    expect(others).toEqual([]);
+  });
+
+  test.each(setups)("%s says how it is set up, and has at least two sites", (name) => {
+    const files = readdirSync(`${folder}${name}`);
+    expect(files.filter((file) => !file.endsWith(".toml"))).toEqual(["README.md"]);
+    expect(files.length).toBeGreaterThan(2);
   });
 
   test.each(examples)("%s is good, and gives no warning", (name) => {

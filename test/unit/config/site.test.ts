@@ -95,11 +95,11 @@ udp_checksum = false
 bridge = "br0"
 isolated = true
 [tunnel.t.session.routed]
-routes = ["10.2.0.0/16", "2001:db8:2::/48", "0.0.0.0/0", "::/0"]`);
+routes = ["10.2.0.0/16 via 10.0.0.2", "2001:db8:2::/48", "0.0.0.0/0", "::/0 via fe80::1"]`);
   expect(site.tunnels[0]).toMatchObject({ df: true, tos: 184, ttl: 64, udpChecksum: false });
   expect(site.tunnels[0]?.sessions).toMatchObject([
     { isolated: true, routes: [] },
-    { isolated: false, routes: ["10.2.0.0/16", "2001:db8:2::/48", "0.0.0.0/0", "::/0"] },
+    { isolated: false, routes: ["10.2.0.0/16 via 10.0.0.2", "2001:db8:2::/48", "0.0.0.0/0", "::/0 via fe80::1"] },
   ]);
 });
 

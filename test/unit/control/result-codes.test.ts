@@ -22,8 +22,9 @@ describe("results in words", () => {
       "the protocol version is not supported, 3 is the highest that the peer speaks (result 5, error 3)",
     ],
     ["StopCCN", { result: 4711 }, "unknown result code (result 4711)"],
-    // What a known peer sends: a Result Code of 0 with an error that nobody knows.
-    ["StopCCN", { result: 0, error: 0x600 }, "reserved result code (result 0, error 1536)"],
+    // What SoftEther sends: a Result Code of 0 with an error that nobody knows, and zeros for a text.
+    ["StopCCN", { result: 0, error: 0x600, message: "\0\0\0\0" }, "reserved result code (result 0, error 1536)"],
+    ["CDN", { result: 3, error: 0, message: "closed\0" }, "administrative reasons (result 3): closed"],
   ] as const)("%s %o: %s", (message, result, words) => {
     expect(describeResult(message, result)).toBe(words);
   });

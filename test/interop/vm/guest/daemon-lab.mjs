@@ -129,7 +129,7 @@ export class Namespace {
   }
 }
 
-class Daemon {
+export class Daemon {
   constructor(namespace, name, configuration) {
     this.namespace = namespace;
     this.name = name;

@@ -16,6 +16,7 @@ const ALL = [
   "vpp",
   "matrix",
   "sequencing",
+  "howto",
 ];
 const wanted = process.argv.slice(2);
 for (const name of wanted.length > 0 ? wanted : ALL) await import(`./daemon-${name}.mjs`);

@@ -1,14 +1,18 @@
 // Sessions per second on a real kernel, side by side: two daemons in two namespaces, and two `ip -batch` runs at once.
 //   npm run vm -- test/interop/vm/guest/sessions.mjs [SESSIONS [ROUNDS]]
-// Prints a line `result {"daemon":[…],"batch":[…],"residentMb":…}` with sessions per second of each round.
+// Prints a line `result {"daemon":[…],"batch":[…],"residentMb":…,"blocks":{…}}` with sessions per second of each round, and
+// how long the main thread of a daemon was busy with one thing at most while all sessions were set up and deleted.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { LOOP_PROBE } from "/app/dist/bench/daemon.js";
 
 const SESSIONS = Number(process.argv[2] ?? 500);
-const ROUNDS = Number(process.argv[3] ?? 3);
+const ROUNDS = Number(process.argv[3] ?? 3); // 0: blocks alone
 const PATIENCE_MS = 120_000;
 const POLL_MS = 200;
+const IDLE_MS = 3_000;
 const PORT = 1701;
 const COOKIE = "0102030405060708";
 const ENDS = [
@@ -72,11 +76,20 @@ function times(daemon, event) {
   return wanted.map((line) => Date.parse(JSON.parse(line).time));
 }
 
-function startDaemon(end) {
+function startDaemon(end, nodeArguments = []) {
   const [file, log] = [`/run/${end.namespace}.toml`, `/run/${end.namespace}.log`];
   writeFileSync(file, configuration(end));
   const output = openSync(log, "w");
-  const command = ["netns", "exec", end.namespace, process.execPath, "dist/src/main.js", "--conf", file];
+  const command = [
+    "netns",
+    "exec",
+    end.namespace,
+    process.execPath,
+    ...nodeArguments,
+    "dist/src/main.js",
+    "--conf",
+    file,
+  ];
   const child = spawn("ip", command, { stdio: ["ignore", output, "inherit"] });
   closeSync(output);
   return { child, log };
@@ -100,6 +113,59 @@ async function measureDaemons() {
     await exited;
   }
   return { rate: SESSIONS / seconds, residentMb: (Number(/VmRSS:\s+(\d+)/.exec(status)[1]) * 1024) / 1e6 };
+}
+
+/** The longest block of either daemon since the last call, as LOOP_PROBE tells it. */
+async function longestBlock(daemons) {
+  const told = (daemon) => {
+    const lines = readFileSync(daemon.log, "utf8").split("\n");
+    return lines.filter((line) => line.includes('"event":"longest-block"') && line.endsWith("}"));
+  };
+  const before = daemons.map((daemon) => told(daemon).length);
+  for (const { child } of daemons) child.kill("SIGUSR2");
+  await until("the blocks are told", () => daemons.every((daemon, index) => told(daemon).length > before[index]));
+  const blocks = daemons.map((daemon) => JSON.parse(told(daemon).at(-1)).msg);
+  return {
+    clockMs: Math.max(...blocks.map(({ clockMs }) => clockMs)),
+    processorMs: Math.max(...blocks.map(({ processorMs }) => processorMs)),
+  };
+}
+
+function closeTunnel({ namespace }) {
+  return new Promise((resolve, reject) => {
+    const socket = connect(`/run/${namespace}.sock`, () => socket.end('{"command":"close","tunnel":"t"}\n'));
+    socket.on("error", reject);
+    socket.on("end", resolve);
+    socket.resume();
+  });
+}
+
+async function measureBlocks() {
+  const [initiatorEnd, responderEnd] = ENDS;
+  const responder = startDaemon(responderEnd, LOOP_PROBE);
+  await until("the responder is ready", () => times(responder, "ready").length > 0);
+  const initiator = startDaemon(initiatorEnd, LOOP_PROBE);
+  const daemons = [initiator, responder];
+  await until("the initiator is ready", () => times(initiator, "ready").length > 0);
+  await longestBlock(daemons);
+  await until("all sessions are up", () =>
+    daemons.every((daemon) => times(daemon, "session-established").length === SESSIONS),
+  );
+  const setUp = await longestBlock(daemons);
+  await closeTunnel(initiatorEnd);
+  await until("all sessions are closed", () =>
+    daemons.every((daemon) => times(daemon, "session-closed").length === SESSIONS),
+  );
+  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+  const deleted = await longestBlock(daemons);
+  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+  const idle = await longestBlock(daemons);
+  for (const { child } of daemons) {
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+  }
+  return { setUp, deleted, idle };
 }
 
 function batch({ address, peer, role }) {
@@ -145,4 +211,7 @@ for (let round = 0; round < ROUNDS; round++) {
   result.batch.push(batchRate);
   result.residentMb = residentMb;
 }
+addNamespaces();
+result.blocks = await measureBlocks();
+await removeNamespaces();
 console.log(`result ${JSON.stringify(result)}`);

@@ -1,0 +1,33 @@
+import { describe, test } from "vitest";
+import { BOOT_TIMEOUT_MS, type Boot, passBoot } from "../support/vm-checks.ts";
+import { vmUnavailable } from "./vm/lab.ts";
+
+const unavailable = vmUnavailable();
+
+/** For data towards SoftEther; libc6 for its character sets. */
+const SOFTETHER = ["softether-vpnserver", "strongswan-charon", "strongswan-swanctl", "libc6"];
+
+const BOOTS: readonly (readonly [title: string, boot: Boot])[] = [
+  [
+    "F01, F03, F09, F10 UDP and IP, IPv4 and IPv6, link-local peers, two tunnels between the same addresses",
+    { names: ["encapsulations"], checks: 95 },
+  ],
+  ["what others do to tunnels, sessions and devices", { names: ["faults"], checks: 35 }],
+  [
+    "I01, I05 VLAN pseudowires: tags rewritten at both ends, none without module 8021q",
+    { names: ["vlan"], checks: 44 },
+  ],
+  ["network namespaces with the same addresses, and a peer that comes by a VRF", { names: ["netns"], checks: 42 }],
+  ["the setups of conf/examples: trunks behind a NAT, three gateways, routed sites", { names: ["howto"], checks: 50 }],
+  [
+    "SoftEther: frames through its virtual hub, L2TP over IP inside IPsec",
+    { names: ["softether"], checks: 12, packages: SOFTETHER },
+  ],
+];
+
+describe.skipIf(unavailable !== undefined)(
+  `daemons among all kinds of neighbours, kernel datapath${unavailable === undefined ? "" : ` (${unavailable})`}`,
+  () => {
+    test.each(BOOTS)("%s", { timeout: BOOT_TIMEOUT_MS }, (_title, boot) => passBoot(boot));
+  },
+);
