@@ -91,6 +91,16 @@ export function hasCiscoAvps(decoded: DecodedMessage): boolean {
   return "recognised" in decoded && decoded.recognised.some(({ vendorId }) => vendorId === CISCO);
 }
 
+/** Whether the sender says what an L2TPv2 would (RFC 2661 4.4.3): Protocol Version, Framing or Bearer Capabilities. */
+export function hasFramingAvps(decoded: DecodedMessage): boolean {
+  return "recognised" in decoded && decoded.recognised.some((avp) => FRAMING_AVPS.has(avpKey(avp.vendorId, avp.type)));
+}
+
+const { protocolVersion, framingCapabilities, bearerCapabilities } = RFC2661_AVPS;
+const FRAMING_AVPS: ReadonlySet<number> = new Set(
+  [protocolVersion, framingCapabilities, bearerCapabilities].map(({ vendorId, type }) => avpKey(vendorId, type)),
+);
+
 /** Whether the message has RFC 2661's Protocol Version, which the drafts of RFC 3931 kept and it dropped. */
 export function isOfDrafts(decoded: DecodedMessage): boolean {
   const { vendorId, type } = RFC2661_AVPS.protocolVersion;

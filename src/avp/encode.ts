@@ -1,4 +1,4 @@
-import { HIDDEN_BIT, MANDATORY_BIT } from "./avp-header.ts";
+import { avpEnd, HIDDEN_BIT, isIetfAvp, MANDATORY_BIT } from "./avp-header.ts";
 import { CISCO, CISCO_AVPS } from "./cisco-avps.ts";
 import { describeAvp } from "./describe.ts";
 import { type DigestKind, MAX_DIGESTS, unsignedDigest } from "./digest.ts";
@@ -29,6 +29,8 @@ export interface Envelope {
   readonly hiding?: Hiding;
   /** Cisco's AVPs beside those that they are the twins of, for a peer that sends them too; but none for what is hidden. */
   readonly ciscoTwins?: boolean;
+  /** AVPs that go without the M bit, whatever their definition says: receivers may do without them (RFC 3931 5.2). */
+  readonly notMandatory?: readonly AvpName[];
 }
 
 /** Where a message is built before its length is known; one AVP may reach beyond what a message may have. */
@@ -82,11 +84,22 @@ const RANDOM_VECTOR: Row = { name: "randomVector", definition: AVPS.randomVector
 
 /** Message Digests directly behind Message Type, then the AVPs, hidden or not (RFC 3931 5.4.1). */
 function writeEnvelope(start: number, plan: MessagePlan, values: Values, envelope: Envelope): number {
-  const { digests = [], hiding, ciscoTwins = false } = envelope;
+  const { digests = [], hiding, ciscoTwins = false, notMandatory = [] } = envelope;
   if (digests.length > MAX_DIGESTS) throw new RangeError(`${digests.length} digests are more than ${MAX_DIGESTS}`);
   const body = digests.reduce((offset, kind) => writeAvp(offset, MESSAGE_DIGEST, unsignedDigest(kind)), start);
   const end = hiding === undefined ? writeAvps(body, plan, values) : writeSomeHidden(body, plan, values, hiding);
+  if (notMandatory.length > 0) clearMandatoryBits(body, end, notMandatory);
   return ciscoTwins ? writeTwins(end, plan, values, hiding) : end;
+}
+
+/** Of the IETF's AVPs between two offsets; hidden or not, the M bit is in the clear. */
+function clearMandatoryBits(start: number, end: number, names: readonly AvpName[]): void {
+  for (let offset: number | undefined = start; offset !== undefined; offset = avpEnd(scratch, offset, end)) {
+    const at = offset;
+    if (names.some((name) => isIetfAvp(scratch, at, AVPS[name].type))) {
+      scratch[at] = (scratch[at] ?? 0) & ~(MANDATORY_BIT >> 8);
+    }
+  }
 }
 
 const DRAFT_AVP_VERSION = CISCO_AVPS.draftAvpVersion;

@@ -1,9 +1,9 @@
+import type { EndIdFormat } from "../control/configuration.ts";
+
 /** Octets of an AVP (10-bit length, RFC 3931 5.1) less its header. */
 const LARGEST_AVP_VALUE = 1017;
 /** The same of a hidden AVP: the Original Length takes two octets (RFC 3931 5.3). */
 export const LARGEST_HIDDEN_VALUE = LARGEST_AVP_VALUE - 2;
-
-export type EndIdFormat = "text" | "u32" | "hex";
 
 /**
  * The octets of a Remote End ID (RFC 3931 5.4.4), Local End ID or Attachment Group Identifier AVP (RFC 4667 4.3), or a

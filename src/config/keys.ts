@@ -1,3 +1,4 @@
+import { DIALECT_NAMES } from "../control/dialects.ts";
 import {
   duration,
   type Format,
@@ -100,6 +101,11 @@ export const TUNNEL_KEYS = {
   remote_tunnel_id: optional(
     staticId("remote-tunnel-id"),
     "Static: the Control Connection ID that we send to, 1 to 4294967295.",
+  ),
+  dialect: key(
+    oneOf("dialect", ["auto", ...DIALECT_NAMES]),
+    "auto",
+    "How the peer speaks L2TPv3: recognised from what it sends (auto), RFC 3931 to the letter (ietf), Cisco IOS with protocol l2tpv3 (cisco) or l2tpv3ietf (cisco-ietf), Yamaha, MikroTik, or an implementation that grew out of L2TPv2 (rfc2661). Keys that are given win over what a dialect would do.",
   ),
   role: optional(
     oneOf("role", ROLES),
@@ -213,10 +219,9 @@ export const TUNNEL_KEYS = {
       sccrq_retries: key(integer("sccrq-retries", 0, 100), 10, "The same for the SCCRQ: 0 to 100."),
     },
   },
-  receive_window: key(
+  receive_window: optional(
     integer("receive-window", 1, 65_535),
-    16,
-    "Receive Window Size AVP (RFC 3931 5.4.3): control messages that the peer may send unacknowledged, 1 to 65535.",
+    "Receive Window Size AVP (RFC 3931 5.4.3): control messages that the peer may send unacknowledged, 1 to 65535. Default: 16, which the dialect yamaha does not say.",
   ),
   reconnect: {
     doc: "Repetition of failed and refused attempts, of the tunnel and of its sessions.",
@@ -260,10 +265,9 @@ export const SESSION_KEYS = {
     endId("attachment-group"),
     "Attachment Group Identifier AVP (RFC 4667 4.3), within which end ids mean something: at most 1017 octets. Both ends need the same. Default: none.",
   ),
-  end_id_format: key(
+  end_id_format: optional(
     oneOf("end-id-format", ["text", "u32", "hex"]),
-    "text",
-    "How remote_end_id, local_end_id and attachment_group become octets: as UTF-8 text, as an unsigned 32-bit integer in 4 octets, or from pairs of hexadecimal digits.",
+    "How remote_end_id, local_end_id and attachment_group become octets: as UTF-8 text, as an unsigned 32-bit integer in 4 octets, or from pairs of hexadecimal digits. Default: text; what a Cisco sends is then recognised in any of the three.",
   ),
   pseudowire: key(
     oneOf("pseudowire", ["ethernet", "vlan"]),
@@ -292,10 +296,9 @@ export const SESSION_KEYS = {
     8,
     "Octets of the cookie that the peer has to put into every data packet to us (RFC 3931 4.1): 0, 4 or 8.",
   ),
-  l2_sublayer: key(
+  l2_sublayer: optional(
     oneOf("l2-sublayer", ["none", "default"]),
-    "none",
-    "L2-Specific Sublayer that the peer has to use towards us (RFC 3931 4.6).",
+    "L2-Specific Sublayer that the peer has to use towards us (RFC 3931 4.6). Default: none, with the dialect mikrotik default.",
   ),
   sequencing: key(
     oneOf("sequencing", ["none", "non-ip", "all"]),
@@ -354,7 +357,7 @@ export const SESSION_KEYS = {
 /** Keys of the contract that a later version will take. */
 export const LATER_KEYS = {
   lcce: ["metrics"],
-  tunnel: ["dialect"],
+  tunnel: [],
   session: [],
 } as const;
 

@@ -11,6 +11,7 @@ import { canonicalAddress } from "../control/endpoint.ts";
 import { buildAuthentication } from "./authentication.ts";
 import { ConfigError } from "./config-error.ts";
 import { type BuiltTunnel, findContradictions, placeOf } from "./contradictions.ts";
+import { checkDialects } from "./dialect.ts";
 import { checkEncapsulations } from "./encapsulation.ts";
 import { encodeEndId } from "./end-id.ts";
 import { parseDuration, parseRouterId } from "./format.ts";
@@ -24,6 +25,9 @@ import type { Site } from "./site.ts";
 import { readSiteFile } from "./site-file.ts";
 import { buildStaticSession, buildStaticTunnel, checkStatic } from "./static.ts";
 import { readTables, SESSION, type SessionTable, TUNNEL, type TunnelTable } from "./tables.ts";
+
+/** Control messages that a peer may have under way; RFC 3931 5.4.3 recommends no number. */
+const DEFAULT_RECEIVE_WINDOW = 16;
 
 /** Reads and checks a configuration file. Throws a `ConfigError` that tells everything that is wrong with it. */
 export function loadSite(path: string): Site {
@@ -49,11 +53,13 @@ export function parseSite(toml: string, file: string, mode = 0o600): Site {
     problems,
   );
   findContradictions(built, lcceWrong.has("listen") ? undefined : listen, problems);
+  const named = buildLcce(lcce, listen);
+  checkDialects(built, named.hostname, problems);
   checkEncapsulations(built, lcce.datapath, problems);
   if (tunnels.length === 0) problems.warning([], "no [tunnel.NAME]: there is nothing to do");
   problems.throwIfAny();
   return {
-    lcce: buildLcce(lcce, listen),
+    lcce: named,
     tunnels: built.map(({ tunnel }) => (canBeReached(tunnel, listen) ? tunnel : onlyOpening(tunnel))),
     warnings: problems.warnings(),
   };
@@ -137,6 +143,7 @@ function buildTunnel(
   return {
     name,
     ...buildStaticTunnel(values),
+    ...(values.mode === "dynamic" ? { dialect: values.dialect, ...leftByTunnel(values) } : {}),
     role: values.mode === "dynamic" ? (values.role ?? (values.peer === null ? "responder" : "both")) : "initiator",
     peer: canonicalAddress(values.peer ?? "") ?? values.peer ?? undefined,
     peerHostname: values.peer_hostname ?? undefined,
@@ -149,10 +156,19 @@ function buildTunnel(
     authentication,
     helloIntervalMs: milliseconds(values.hello_interval),
     retransmit: buildRetransmit(values),
-    receiveWindow: values.receive_window,
+    receiveWindow: values.receive_window ?? DEFAULT_RECEIVE_WINDOW,
     reconnect: { minMs: milliseconds(values.reconnect.min), maxMs: milliseconds(values.reconnect.max) },
     sessions,
   };
+}
+
+function leftByTunnel({ receive_window }: TunnelValues): Pick<TunnelConfiguration, "leftToDialect"> {
+  return receive_window === null ? { leftToDialect: { receiveWindow: true } } : {};
+}
+
+function leftBySession({ l2_sublayer, end_id_format }: SessionValues): Pick<SessionConfiguration, "leftToDialect"> {
+  const left = { l2Sublayer: l2_sublayer === null, endIdFormat: end_id_format === null };
+  return left.l2Sublayer || left.endIdFormat ? { leftToDialect: left } : {};
 }
 
 function buildSocketOptions(values: TunnelValues) {
@@ -190,7 +206,7 @@ function buildSession(
 ): SessionConfiguration {
   return {
     name: table.name,
-    ...(typedIn ? buildStaticSession(values) : {}),
+    ...(typedIn ? buildStaticSession(values) : leftBySession(values)),
     remoteEndId: typedIn ? new Uint8Array() : buildRemoteEndId(table, values, problems),
     pseudowire: values.pseudowire,
     vlan: values.vlan ?? undefined,
@@ -201,7 +217,7 @@ function buildSession(
     circuit: values.circuit ?? undefined,
     interfaceName,
     cookieSize: values.cookie_size,
-    l2Sublayer: values.l2_sublayer,
+    l2Sublayer: values.l2_sublayer ?? "none",
     sequencing: values.sequencing,
     reorderTimeoutMs: milliseconds(values.reorder_timeout),
     sequenceWindow: values.sequence_window,
@@ -217,7 +233,7 @@ function buildSession(
 function buildRemoteEndId(table: SessionTable, values: SessionValues, problems: Problems): Uint8Array {
   const given = buildEndId(table, "remote_end_id", values, problems);
   if (given !== undefined) return given;
-  const octets = encodeEndId(table.name, values.end_id_format);
+  const octets = encodeEndId(table.name, values.end_id_format ?? "text");
   if (typeof octets !== "string") return octets;
   if (!table.wrong.has("remote_end_id") && !table.wrong.has("end_id_format")) {
     problems.error([...table.path, "remote_end_id"], `missing, and the session's name will not do: ${octets}`);
@@ -234,7 +250,7 @@ function buildEndId(
 ): Uint8Array | undefined {
   const value = values[key];
   if (value === null) return undefined;
-  const octets = encodeEndId(value, values.end_id_format);
+  const octets = encodeEndId(value, values.end_id_format ?? "text");
   if (typeof octets !== "string") return octets;
   if (!table.wrong.has(key) && !table.wrong.has("end_id_format")) problems.error(placeOf(table, key), octets);
   return new Uint8Array();

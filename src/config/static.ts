@@ -6,6 +6,7 @@ import type { SessionTable, TunnelTable } from "./tables.ts";
 
 /** What only means something while a control connection is set up, and what to write in its place. */
 const NEGOTIATED: Readonly<Record<string, string>> = {
+  dialect: "nothing is said that a peer could understand otherwise",
   role: "both ends have everything typed in, and neither opens",
   peer_hostname: "nobody tells a host name: name peer",
   peer_router_id: "nobody tells a Router ID: name peer",

@@ -117,9 +117,9 @@ export class Authentication {
     return { digests, hiding: { key: hidingKey(secret), randomVector: entropy.octets(NONCE_LENGTH) } };
   }
 
-  /** Fills the digests that `envelope` made room for; again after Nr has changed. */
+  /** Fills the digests that `envelope` made room for; again after Nr has changed. A ZLB has no room. */
   sign(octets: Uint8Array): void {
-    if (!this.signs) return;
+    if (!this.signs || isZlb(octets)) return;
     const { localNonce, remoteNonce } = this.state;
     const prefix = isSccrq(octets) ? NOTHING : concatenated(localNonce, remoteNonce);
     // The room is that of the first transmission: the peer may have shown its secret since then.

@@ -114,7 +114,7 @@ function receiveRequest(
     existing.receive(name, avps, flaw, connection, turn);
     return;
   }
-  const session = flaw === undefined ? sessionFor(name, tunnel, avps) : { flaw };
+  const session = flaw === undefined ? sessionFor(name, tunnel, connection, avps) : { flaw };
   if ("flaw" in session) refuseCall(connection, avps, session.flaw, turn);
   else if (winOrLoseTie(name, session, connection, avps, turn)) session.answer(name, avps, connection, turn);
   if (flaw === undefined && avps.serialNumber === undefined) {
@@ -123,8 +123,13 @@ function receiveRequest(
 }
 
 /** The session that a call is for, or why it is not to be. */
-function sessionFor(name: Request, { sessions }: Sessions, avps: AvpValues): Session | { readonly flaw: Result } {
-  const session = sessions.attachedTo(avps);
+function sessionFor(
+  name: Request,
+  { sessions }: Sessions,
+  { dialect }: ControlConnection,
+  avps: AvpValues,
+): Session | { readonly flaw: Result } {
+  const session = sessions.attachedTo(avps, dialect);
   const flaw = "flaw" in session ? session.flaw : callFlaw(name, session, avps);
   return flaw === undefined ? session : { flaw };
 }

@@ -3,6 +3,11 @@
  * `config` makes these from TOML; tests write them by hand.
  */
 
+import type { DialectChoice } from "./dialects.ts";
+
+/** How an end id is written as octets (RFC 3931 5.4.4): as text, as an unsigned 32-bit integer, from hex digits. */
+export type EndIdFormat = "text" | "u32" | "hex";
+
 /** Who opens a control connection, or places a call: this end, the other end, or whoever comes first. */
 export type Role = "initiator" | "responder" | "both";
 
@@ -75,6 +80,8 @@ export interface SessionConfiguration {
   readonly circuit: string | undefined;
   /** At most 15 characters, unique on the machine. */
   readonly interfaceName: string;
+  /** What the file does not say: the dialect settles it, and what stands here is RFC 3931's. Absent: nothing. */
+  readonly leftToDialect?: { readonly l2Sublayer: boolean; readonly endIdFormat: boolean };
   /** Octets of the cookie that the peer shall put into every data packet to us. */
   readonly cookieSize: 0 | 4 | 8;
   /** The L2-Specific Sublayer that the peer shall put into data packets to us (RFC 3931 4.6). */
@@ -102,6 +109,10 @@ export interface TunnelConfiguration {
   readonly name: string;
   /** Absent: everything is negotiated. */
   readonly static?: StaticTunnelConfiguration;
+  /** Absent: "auto", which is recognised from what the peer sends. */
+  readonly dialect?: DialectChoice;
+  /** What the file does not say: the dialect settles it. Absent: nothing. */
+  readonly leftToDialect?: { readonly receiveWindow: boolean };
   readonly role: Role;
   /** Address or DNS name. A responder may do without and select the peer by host name or Router ID. */
   readonly peer: string | undefined;

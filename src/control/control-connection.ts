@@ -10,6 +10,7 @@ import {
 import { Authentication, type AuthenticationState } from "./authentication.ts";
 import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant, LocalEndpoint } from "./core.ts";
+import { type Dialect, dialectNamed, firstDialect, type SpokenDialect } from "./dialects.ts";
 import { encapsulationOf, endpointText, familyOf, sameEndpoint } from "./endpoint.ts";
 import {
   type ChannelState,
@@ -55,8 +56,7 @@ export interface ControlConnectionState {
   peerHostname: string;
   peerRouterId: number | undefined;
   peerPseudowireTypes: readonly number[];
-  /** The peer has sent Cisco's AVPs, and gets them beside those that they are the twins of. */
-  ciscoTwins: boolean;
+  dialect: SpokenDialect;
   /** When `state` was entered. */
   since: Instant;
   heard: boolean;
@@ -108,7 +108,7 @@ export class ControlConnection {
       peerHostname: "",
       peerRouterId: undefined,
       peerPseudowireTypes: [],
-      ciscoTwins: false,
+      dialect: firstDialect(configuration.dialect),
       since: turn.now,
       heard: false,
       receivedPackets: 0,
@@ -131,6 +131,10 @@ export class ControlConnection {
 
   get id(): number {
     return this.state.localControlConnectionId;
+  }
+
+  get dialect(): Dialect {
+    return dialectNamed(this.state.dialect.name);
   }
 
   get established(): boolean {
@@ -430,18 +434,19 @@ export class ControlConnection {
 
   /**
    * Without digests a ZLB: an explicit ACK would count as a sequenced message with several peers. A ZLB has no room for
-   * a digest, so with digests it must not be one (RFC 3931 6.15).
+   * a digest, so with a secret it must not be one (RFC 3931 6.15), and for an integrity check it should not.
    */
   #encodeAcknowledgement(turn: Turn): Uint8Array {
     const { nextNs, nr } = this.state.channel;
-    if (this.authentication.signs) return this.#encode({ name: "ACK" }, nextNs, turn);
+    const { signs, authenticated } = this.authentication;
+    const isExplicit = signs && (authenticated || this.dialect.explicitAck === "signed");
+    if (isExplicit) return this.#encode({ name: "ACK" }, nextNs, turn);
     return encodeZlb(this.state.remoteControlConnectionId, nextNs, nr);
   }
 
   #encode(message: ControlMessage, ns: number, turn: Turn): Uint8Array {
-    const { remoteControlConnectionId, channel, ciscoTwins } = this.state;
-    const signed = this.authentication.envelope(turn.entropy);
-    const envelope = ciscoTwins ? { ...signed, ciscoTwins } : signed;
+    const { remoteControlConnectionId, channel } = this.state;
+    const envelope = { ...this.authentication.envelope(turn.entropy), ...this.dialect.envelope };
     return encodeMessage(remoteControlConnectionId, ns, channel.nr, message, envelope);
   }
 

@@ -1,4 +1,4 @@
-import { type DecodedMessage, hasCiscoAvps } from "../avp/decode.ts";
+import type { DecodedMessage } from "../avp/decode.ts";
 import { encodeMessage } from "../avp/encode.ts";
 import type { AvpValues, ControlMessage, MessageName } from "../avp/messages.ts";
 import { avpsOf, identityFlaw, PSEUDOWIRE_TYPES } from "./admission.ts";
@@ -7,6 +7,7 @@ import { chapAvps, chapFlaw } from "./chap.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { Entropy } from "./core.ts";
+import { recogniseDialect } from "./dialects.ts";
 import { printable, type Result, STOPCCN } from "./result-codes.ts";
 import type { Turn } from "./turn.ts";
 
@@ -24,13 +25,18 @@ export function opening(
     routerId: turn.routerId,
     assignedControlConnectionId: connection.id,
     pseudowireCapabilitiesList: Object.values(PSEUDOWIRE_TYPES),
-    receiveWindowSize: configuration.receiveWindow,
+    ...(isBare(connection, configuration) ? {} : { receiveWindowSize: configuration.receiveWindow }),
     ...authentication.nonce,
     ...chapAvps(name, authentication),
   };
   if (name === "SCCRP") return { name, ...common };
   const { tieBreaker } = connection.state;
   return { name, ...common, ...(tieBreaker === undefined ? {} : { tieBreaker }) };
+}
+
+/** What is configured is said in any dialect. */
+function isBare({ dialect }: ControlConnection, { leftToDialect }: TunnelConfiguration): boolean {
+  return dialect.opening === "bare" && leftToDialect?.receiveWindow === true;
 }
 
 /** StopCCN (RFC 3931 6.4): with our id once the peer may know it, so that it finds the connection without its own. */
@@ -68,11 +74,19 @@ export function openingFlaw(
   return name === "SCCCN" ? chapFlaw(name, connection, avps, turn) : undefined;
 }
 
+/** What was recognised; what is configured is no news. */
+export function logDialect({ state, context }: ControlConnection, turn: Turn): void {
+  const { name, by } = state.dialect;
+  if (by === "configured") return;
+  const details = { ...context.details, dialect: name };
+  turn.log("info", "dialect-recognised", `the peer speaks the dialect ${name}: ${by}`, { ...context, details });
+}
+
 /** Takes over what an acceptable SCCRQ or SCCRP says of its sender (RFC 3931 6.1, 6.2). */
 export function learnPeer(connection: ControlConnection, decoded: DecodedMessage): void {
   const { state } = connection;
   const avps = avpsOf(decoded);
-  state.ciscoTwins = hasCiscoAvps(decoded);
+  state.dialect = recogniseDialect(decoded, state.dialect);
   state.peerHostname = printable(avps.hostName ?? "");
   state.peerRouterId = avps.routerId;
   state.authentication.remoteChallenge = avps.challenge ?? new Uint8Array(0);

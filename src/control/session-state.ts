@@ -2,6 +2,7 @@ import type { CallMessage, CallRole } from "../fsm/call.ts";
 import { type L2Sublayer, type Sequencing, sendsSequenced } from "./admission.ts";
 import type { SessionConfiguration } from "./configuration.ts";
 import type { CircuitCondition, CircuitErrorCounts, Instant, SessionParameters } from "./core.ts";
+import type { Dialect } from "./dialects.ts";
 
 export const NO_OCTETS = new Uint8Array(0);
 export const NO_ERRORS: CircuitErrorCounts = { hardwareOverruns: 0, bufferOverruns: 0, timeouts: 0, alignments: 0 };
@@ -90,6 +91,11 @@ export function initialSessionState(configuration: SessionConfiguration, now: In
     since: now,
     lastError: "",
   };
+}
+
+/** What a call says before the peer has. */
+export function offeredSublayer({ leftToDialect, l2Sublayer }: SessionConfiguration, dialect: Dialect): L2Sublayer {
+  return leftToDialect?.l2Sublayer === true ? dialect.l2Sublayer : l2Sublayer;
 }
 
 /** The session as the datapath has to make it. */

@@ -22,7 +22,7 @@ import { retransmissionCycleMs } from "./reliable-channel.ts";
 import { because, CDN, describeResult, ERROR, generalError, type Result } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import { OUT_OF_TURN, SessionJournal } from "./session-journal.ts";
-import { NO_ERRORS, NO_OCTETS, type SessionState, sessionParameters } from "./session-state.ts";
+import { NO_ERRORS, NO_OCTETS, offeredSublayer, type SessionState, sessionParameters } from "./session-state.ts";
 import { type SessionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 
 const STEPPERS = {
@@ -320,7 +320,7 @@ export class Session {
     turn.sessions.assign(state.localSessionId, this);
     // RFC 3931 8.2: a new random cookie for each session.
     state.localCookie = turn.entropy.secretOctets(this.configuration.cookieSize);
-    state.l2Sublayer = this.configuration.l2Sublayer;
+    state.l2Sublayer = offeredSublayer(this.configuration, connection.dialect);
     state.sequencing = this.configuration.sequencing;
     state.peerSequencing = "none";
     this.#reports.begin();
@@ -382,7 +382,7 @@ export class Session {
       case "send":
         if (effect.message === "CDN") this.#sayCdn(cause ?? OUT_OF_TURN, connection, turn);
         else {
-          connection.send(callMessage(effect.message, this.state, this.configuration, turn), turn);
+          connection.send(callMessage(effect.message, this.state, this.configuration, connection.dialect, turn), turn);
           this.#reports.advertised();
         }
         return;

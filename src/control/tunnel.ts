@@ -10,7 +10,7 @@ import type { AuthenticationConfiguration, TunnelConfiguration } from "./configu
 import { type ConnectionOrigin, ControlConnection, takeOverSockets } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
 import { anyAddress, encapsulationOf, familyOf, isLinkLocal } from "./endpoint.ts";
-import { learnPeer, opening, openingFlaw, stopCcn } from "./handshake.ts";
+import { learnPeer, logDialect, opening, openingFlaw, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { PeerLookup } from "./peer-lookup.ts";
 import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
@@ -304,6 +304,7 @@ export class Tunnel implements AnyTunnel {
     this.#lookup.watch(turn);
     const words = `control connection with ${state.peerHostname} is established`;
     turn.log("info", "control-connection-established", words, connection.context);
+    logDialect(connection, turn);
     callWaitingSessions(this, connection, turn);
   }
 

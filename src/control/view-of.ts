@@ -1,6 +1,7 @@
 import type { AnySession, AnyTunnel } from "./any-tunnel.ts";
 import { carriesFrames } from "./circuit-status.ts";
 import type { ControlConnection } from "./control-connection.ts";
+import { firstDialect, type SpokenDialect } from "./dialects.ts";
 import { endpointText } from "./endpoint.ts";
 import type { Registry } from "./registry.ts";
 import type { SessionView, TunnelView } from "./view.ts";
@@ -16,6 +17,7 @@ export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnectio
     localControlConnectionId: live?.localControlConnectionId ?? 0,
     remoteControlConnectionId: live?.remoteControlConnectionId ?? 0,
     encapsulation: configuration.encapsulation,
+    ...dialectOf(live?.dialect ?? firstDialect(configuration.dialect)),
     peerHostname: live?.peerHostname ?? "",
     peerRouterId: live?.peerRouterId,
     wrongDigests: state.forged.count,
@@ -23,6 +25,10 @@ export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnectio
     lastError: state.lastError,
     sessions: Array.from(tunnel.sessions.values(), viewOfSession),
   };
+}
+
+function dialectOf({ name, by }: SpokenDialect): Pick<TunnelView, "dialect" | "dialectBy"> {
+  return { dialect: by === "" ? "" : name, dialectBy: by };
 }
 
 function viewOfSession({ configuration, state }: AnySession): SessionView {

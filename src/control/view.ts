@@ -1,4 +1,5 @@
 import type { CircuitErrorCounts, Instant } from "./core.ts";
+import type { DialectName } from "./dialects.ts";
 
 /** What `show` tells of a session. Everything configured is listed, up or not. */
 export interface SessionView {
@@ -43,6 +44,10 @@ export interface TunnelView {
   readonly remoteControlConnectionId: number;
   readonly encapsulation: "udp" | "ip";
   readonly peerHostname: string;
+  /** How the peer is spoken to; "" while it is to be recognised from what it sends. */
+  readonly dialect: DialectName | "";
+  /** "configured", or what the peer was recognised by. */
+  readonly dialectBy: string;
   /** `undefined` until the peer has told it. */
   readonly peerRouterId: number | undefined;
   /** Messages dropped because their digest was missing or wrong (RFC 3931 4.3), since the daemon began. */

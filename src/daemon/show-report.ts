@@ -23,6 +23,10 @@ export interface TunnelReport {
   readonly remote_ccid: number;
   readonly encapsulation: "udp" | "ip";
   readonly peer_hostname: string;
+  /** How the peer is spoken to (`dialect` of the configuration); "" while it is to be recognised from what it sends. */
+  readonly dialect: string;
+  /** "configured", or what the peer was recognised by: "AVPs of vendor 9". */
+  readonly dialect_by: string;
   /** null until the peer has told it. */
   readonly peer_router_id: number | null;
   /** Messages dropped because their digest was missing or wrong, since the daemon began. */
@@ -130,6 +134,8 @@ function reportTunnel(
     remote_ccid: tunnel.remoteControlConnectionId,
     encapsulation: tunnel.encapsulation,
     peer_hostname: tunnel.peerHostname,
+    dialect: tunnel.dialect,
+    dialect_by: tunnel.dialectBy,
     peer_router_id: tunnel.peerRouterId ?? null,
     wrong_digests: tunnel.wrongDigests,
     since: toDate(tunnel.since).toISOString(),

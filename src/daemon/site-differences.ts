@@ -5,7 +5,7 @@ const KEYS: Readonly<Record<string, string>> = { interfaceName: "interface", sec
 const NOT_KEYS: readonly string[] = ["name", "warnings"];
 
 /** Parts that are no table in the file: their keys stand beside the others. */
-const FLAT: readonly string[] = ["static"];
+const FLAT: readonly string[] = ["static", "leftToDialect"];
 
 /** In the file each of them is a table of its own, by name. */
 const TABLES: Readonly<Record<string, string>> = { tunnels: "tunnel", sessions: "session" };
@@ -17,9 +17,11 @@ const TABLES: Readonly<Record<string, string>> = { tunnels: "tunnel", sessions: 
 export function differences(one: object, other: object, path = ""): readonly string[] {
   const [before, after] = [one, other].map((part) => new Map<string, unknown>(Object.entries(part)));
   const names = new Set([...(before?.keys() ?? []), ...(after?.keys() ?? [])]);
-  return [...names]
+  const found = [...names]
     .filter((name) => !NOT_KEYS.includes(name))
     .flatMap((name) => differencesOf(name, before?.get(name), after?.get(name), path));
+  // A key may change by its value and by being there.
+  return [...new Set(found)];
 }
 
 function differencesOf(name: string, before: unknown, after: unknown, path: string): readonly string[] {

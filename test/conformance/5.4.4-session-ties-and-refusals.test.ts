@@ -3,6 +3,7 @@ import type { SessionConfiguration } from "../../src/control/configuration.ts";
 import { facing, internalErrors, type ScriptedPeer, sessionOf, tunnelOf } from "../support/scripted-peer.ts";
 import { A, B, lcce, session, tunnel } from "../support/sites.ts";
 import { VirtualLink, type VirtualNode } from "../support/virtual-link.ts";
+import { avp } from "../support/wire.ts";
 
 /** The peer calls: our end has accepted its connection. */
 function called(more: Partial<SessionConfiguration> = {}) {
@@ -124,7 +125,7 @@ describe("session ids", () => {
 
   test("B59 a CDN for an ICRP with a flaw names the id that the ICRP told", () => {
     const { peer, icrq } = calling();
-    peer.send(peer.icrp(icrq), { without: [71] });
+    peer.send(peer.icrp(icrq), { more: avp(900, "c0ffee") });
     const { avps } = peer.expect("CDN");
     expect(avps).toMatchObject({ resultCode: { result: 2 }, remoteSessionId: peer.sessionId });
     expect(avps.localSessionId).toBe(icrq.avps.localSessionId);

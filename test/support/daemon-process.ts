@@ -56,7 +56,7 @@ export class DaemonProcess {
 
   /** Writes `configuration` into `directory` as `name`.toml and starts the daemon with it. */
   constructor(
-    namespace: NetworkNamespace,
+    namespace: Pick<NetworkNamespace, "spawn">,
     {
       name,
       directory,

@@ -111,6 +111,32 @@ function unhidden(type: number, key: Buffer, randomVector: Uint8Array, hidden: U
   return new Uint8Array(clear.subarray(2, 2 + length));
 }
 
+/** The value of a hidden AVP (RFC 3931 5.3), without padding. */
+export function hiddenByHand(
+  type: number,
+  value: Uint8Array,
+  secret: Uint8Array,
+  randomVector: Uint8Array,
+): Uint8Array {
+  const key = createHmac("md5", secret).update(Uint8Array.of(1)).digest();
+  const clear = Buffer.concat([Buffer.of(value.length >> 8, value.length), value]);
+  const hidden = Buffer.alloc(clear.length);
+  let mask = createHash("md5")
+    .update(Uint8Array.of(type >> 8, type))
+    .update(key)
+    .update(randomVector)
+    .digest();
+  for (let start = 0; start < clear.length; start += 16) {
+    const block = clear.subarray(start, start + 16);
+    for (const [index, octet] of block.entries()) hidden[start + index] = octet ^ (mask[index] ?? 0);
+    mask = createHash("md5")
+      .update(key)
+      .update(hidden.subarray(start, start + 16))
+      .digest();
+  }
+  return new Uint8Array(hidden);
+}
+
 /** One message on the wire, and what is to be said of its digests. */
 export interface Judged extends Datagram {
   readonly name: string;

@@ -58,3 +58,38 @@ export function messageOf(
 export function message(type: number, ...avps: readonly string[]): Uint8Array {
   return messageOf(avp(0, hexNumber(type, 2)) + avps.join(""));
 }
+
+/** An AVP as it stands in a message; its value in hex. */
+export interface SeenAvp {
+  readonly vendorId: number;
+  readonly type: number;
+  readonly mandatory: boolean;
+  readonly hidden: boolean;
+  readonly value: string;
+}
+
+/** The AVPs of a whole message, read by hand. */
+export function avpsIn(octets: Uint8Array): readonly SeenAvp[] {
+  const all = Buffer.from(octets);
+  const seen: SeenAvp[] = [];
+  for (let offset = 12; offset < all.length; ) {
+    const flags = all.readUInt16BE(offset);
+    const end = offset + (flags & 0x3ff);
+    seen.push({
+      vendorId: all.readUInt16BE(offset + 2),
+      type: all.readUInt16BE(offset + 4),
+      mandatory: (flags & 0x8000) !== 0,
+      hidden: (flags & 0x4000) !== 0,
+      value: all.subarray(offset + 6, end).toString("hex"),
+    });
+    offset = end;
+  }
+  return seen;
+}
+
+/** "61", "61-" without the M bit, "v9/1" of vendor 9: every AVP of a message in order. */
+export function avpList(octets: Uint8Array): readonly string[] {
+  return avpsIn(octets).map(
+    ({ vendorId, type, mandatory }) => `${vendorId === 0 ? "" : `v${vendorId}/`}${type}${mandatory ? "" : "-"}`,
+  );
+}

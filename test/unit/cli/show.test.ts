@@ -40,6 +40,8 @@ function tunnelView(changes: Partial<TunnelView> = {}): TunnelView {
     remoteControlConnectionId: 7,
     encapsulation: "udp",
     peerHostname: "pe2",
+    dialect: "cisco",
+    dialectBy: "AVPs of vendor 9",
     peerRouterId: 0xc0000202,
     wrongDigests: 5,
     since: 100_000,
@@ -68,6 +70,8 @@ const idleTunnel = tunnelView({
   localControlConnectionId: 0,
   remoteControlConnectionId: 0,
   peerHostname: "",
+  dialect: "",
+  dialectBy: "",
   peerRouterId: undefined,
   lastError: "pe3 refused the control connection: not authorised",
   sessions: [
@@ -99,6 +103,8 @@ describe("the report", () => {
           remote_ccid: 7,
           encapsulation: "udp",
           peer_hostname: "pe2",
+          dialect: "cisco",
+          dialect_by: "AVPs of vendor 9",
           peer_router_id: 3221225986,
           wrong_digests: 5,
           since: "2026-01-02T03:05:45.000Z",
@@ -219,9 +225,9 @@ rome              idle         any                        -          -  2h11m
     [
       "tunnels",
       `
-TUNNEL  STATE        PEER            PEER HOST NAME  PEER ROUTER ID   UP  SINCE
-paris   established  192.0.2.2:1701  pe2             192.0.2.2       1/1  2h11m
-rome    idle         any             -               -               0/2  2h11m
+TUNNEL  STATE        PEER            PEER HOST NAME  PEER ROUTER ID  DIALECT   UP  SINCE
+paris   established  192.0.2.2:1701  pe2             192.0.2.2       cisco    1/1  2h11m
+rome    idle         any             -               -               -        0/2  2h11m
     ! pe3 refused the control connection: not authorised
 `,
     ],

@@ -100,7 +100,10 @@ describe("one wrong value", () => {
     ],
     ['reconnect = { min = "2m" }', "reconnect.min: reconnect.min (120000 ms) is longer than reconnect.max (60000 ms)"],
     ["template = 5", "template: found 5, allowed: the name of a template (there is no [template.NAME])"],
-    ['dialect = "cisco"', `dialect: ${LATER}`],
+    [
+      'dialect = "juniper"',
+      'dialect: found "juniper", allowed: "auto", "cisco", "cisco-ietf", "yamaha", "mikrotik", "rfc2661" or "ietf"',
+    ],
     ["pear = 1", 'pear: unknown key, did you mean "peer"?'],
     ['metrics = "x"', "metrics: unknown key"],
     ["cookie_size = 4", "cookie_size: unknown key here: cookie_size belongs into [tunnel.NAME.session.NAME]"],

@@ -135,6 +135,7 @@ peer_port = 1
 local = "192.0.2.1"
 local_port = 0
 encapsulation = "udp"
+dialect = "cisco"
 secret = "now"
 secret_previous = "before"
 digest = "sha1"
@@ -164,6 +165,7 @@ mtu = 9216
 bridge = "br0"`);
   expect(tunnel).toEqual({
     name: "paris",
+    dialect: "cisco",
     role: "initiator",
     peer: "192.0.2.2",
     peerHostname: "b",
@@ -343,6 +345,7 @@ test("conf/site.toml is good, gives no warning and says what its comments say", 
   expect(site.tunnels[0]?.sessions).toEqual([
     {
       name: "lan42",
+      leftToDialect: { l2Sublayer: true, endIdFormat: true },
       remoteEndId: octets("42"),
       localEndId: undefined,
       attachmentGroup: octets(""),
@@ -388,7 +391,9 @@ test("every line that conf/site.toml comments out is good too, and a default whe
   expect(tunnel?.authentication).toMatchObject({ digest: "md5", hidden: false, chapPassword: octets("another") });
   expect(tunnel?.authentication.secrets).toHaveLength(2);
   const named = { peerHostname: undefined, peerRouterId: undefined, bindDevice: undefined, netns: undefined };
-  const optional = { ...named, df: undefined, ttl: undefined, authentication: shown?.authentication };
+  expect(shown?.leftToDialect).toEqual({ receiveWindow: true });
+  const left = { leftToDialect: shown?.leftToDialect };
+  const optional = { ...named, ...left, df: undefined, ttl: undefined, authentication: shown?.authentication };
   expect(tunnel).toMatchObject({ df: true, ttl: 64 });
   expect({ ...tunnel, ...optional, sessions: [] }).toEqual({ ...shown, sessions: [] });
 });
