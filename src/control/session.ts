@@ -305,9 +305,15 @@ export class Session {
       this.#armSetup(turn);
       return;
     }
-    const { role, state } = this.state;
-    const placing = role === "ocrq-recipient" ? "the circuit did not come up" : "no answer from the peer";
-    this.close({ result: CDN.notEstablishedInTime }, `${placing} in state ${state}`, connection, turn);
+    const { state } = this.state;
+    this.close({ result: CDN.notEstablishedInTime }, `${this.#awaited} in state ${state}`, connection, turn);
+  }
+
+  /** What kept the session from coming up. */
+  get #awaited(): string {
+    const { role, datapath } = this.state;
+    if (datapath === "asked") return "the datapath has not made the session in time,";
+    return role === "ocrq-recipient" ? "the circuit did not come up" : "no answer from the peer";
   }
 
   #begin(role: CallRole, connection: ControlConnection, turn: Turn): void {

@@ -339,6 +339,15 @@ describe("no answer in time", () => {
     expect(peer.expect("ICRQ").avps.localSessionId).not.toBe(icrq.avps.localSessionId);
   });
 
+  test("E10 from our own datapath: CDN, result 10, and nobody says that it was the peer", () => {
+    const { node, peer } = called();
+    node.datapath = { ...node.datapath, delayMs: 1_000_000 };
+    peer.send(peer.icrq());
+    const { resultCode } = peer.expect("CDN", 100_000).avps;
+    expect(resultCode).toMatchObject({ result: 10 });
+    expect(sessionOf(node).lastError).toBe("the datapath has not made the session in time, in state idle");
+  });
+
   test("E10 to an ICRP: CDN, result 10, and the session is free again", () => {
     const { node, peer } = called();
     peer.send(peer.icrq());
