@@ -1,4 +1,4 @@
-import { canonicalAddress, familyOf } from "../control/endpoint.ts";
+import { canonicalAddress, familyOf, familyOfLocal, isLinkLocal } from "../control/endpoint.ts";
 import { type BuiltTunnel, placeOf } from "./contradictions.ts";
 import type { Problems } from "./problems.ts";
 import type { DatapathChoice } from "./site.ts";
@@ -24,8 +24,12 @@ function checkOverIp({ table }: BuiltTunnel, datapath: DatapathChoice, problems:
 
 function checkFamilies({ table, tunnel }: BuiltTunnel, problems: Problems): void {
   const peer = canonicalAddress(tunnel.peer ?? "");
-  if (peer === undefined || tunnel.local === "auto" || table.wrong.has("local")) return;
-  if (familyOf(peer) === familyOf(tunnel.local)) return;
+  if (peer === undefined || table.wrong.has("local")) return;
+  const family = familyOfLocal(tunnel.local);
+  if (isLinkLocal(peer) && tunnel.local.startsWith("@")) {
+    problems.error(placeOf(table, "local"), "a link-local peer names the interface itself: leave local out");
+  }
+  if (family === undefined || family === familyOf(peer)) return;
   problems.error(
     placeOf(table, "local"),
     `found "${tunnel.local}", which is not of the IP version of the peer, ${peer}, allowed: "auto" or one of IPv${familyOf(peer)}`,

@@ -1,5 +1,5 @@
 import type { TunnelConfiguration } from "../control/configuration.ts";
-import { anyAddress, canonicalAddress, encapsulationOf, familyOf, isAnyAddress } from "../control/endpoint.ts";
+import { anyAddress, canonicalAddress, encapsulationOf, familyOf, familyOfLocal, isAnyAddress } from "../control/endpoint.ts";
 import { parseListen } from "./format.ts";
 import type { Problems } from "./problems.ts";
 import type { ListenAddress } from "./site.ts";
@@ -43,8 +43,9 @@ function defaultListen(tunnels: readonly TunnelConfiguration[]): readonly Listen
 
 /** The IP versions that a tunnel's peer may have; a DNS name, and whoever comes, may have either. */
 function familiesOf({ peer, local }: TunnelConfiguration): readonly (4 | 6)[] {
-  const address = local === "auto" ? canonicalAddress(peer ?? "") : local;
-  return address === undefined ? [4, 6] : [familyOf(address)];
+  const address = canonicalAddress(peer ?? "");
+  const family = familyOfLocal(local) ?? (address === undefined ? undefined : familyOf(address));
+  return family === undefined ? [4, 6] : [family];
 }
 
 /** Whether a peer's control connection request can arrive. */

@@ -3,6 +3,7 @@ import { avpsOf, compareTieBreakers, type TieOutcome } from "./admission.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { ConnectionOrigin, ControlConnection } from "./control-connection.ts";
 import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
+import { flowFlaw } from "./flows.ts";
 import { excessHalfOpen, isRetransmission, mayAnswer } from "./half-open.ts";
 import { learnPeer, refusal } from "./handshake.ts";
 import { describeResult, type Result, STOPCCN } from "./result-codes.ts";
@@ -45,7 +46,10 @@ export function receiveSccrq(tunnel: Answerer, request: Request, turn: Turn): vo
     known.receiveSccrqAgain(decoded, turn);
     return;
   }
-  const flaw = flawOfSccrq(sccrq, tunnel.configuration, tunnel.state.closed, turn);
+  const { name, netns, bindDevice } = tunnel.configuration;
+  const flaw =
+    flawOfSccrq(sccrq, tunnel.configuration, tunnel.state.closed, turn) ??
+    flowFlaw({ tunnel: name, local: sccrq.to, remote: from, netns, bindDevice }, turn);
   if (flaw !== undefined) refuse(tunnel, sccrq, flaw, turn);
   else if (mayAnswer(tunnel.state, turn) && settleTie(tunnel, sccrq, turn)) answer(tunnel, sccrq, turn);
 }

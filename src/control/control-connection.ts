@@ -12,6 +12,7 @@ import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfig
 import type { Endpoint, Instant, LocalEndpoint } from "./core.ts";
 import { type Dialect, dialectNamed, firstDialect, type SpokenDialect } from "./dialects.ts";
 import { encapsulationOf, endpointText, familyOf, sameEndpoint } from "./endpoint.ts";
+import type { Flow } from "./flows.ts";
 import {
   type ChannelState,
   createChannelState,
@@ -144,6 +145,12 @@ export class ControlConnection {
   /** Messages wait for the peer's window to open. */
   get congested(): boolean {
     return this.#channel.congested;
+  }
+
+  get flow(): Flow {
+    const { tunnel, listener, remote } = this.state;
+    const { local, localPort, netns, bindDevice } = this.#configuration;
+    return { tunnel, local: listener ?? { address: local, port: localPort }, remote, netns, bindDevice };
   }
 
   /** For the log. */

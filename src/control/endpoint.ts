@@ -27,6 +27,11 @@ export function familyOf(address: string): 4 | 6 {
   return address.includes(":") ? 6 : 4;
 }
 
+/** The IP version that a configured local address stands for; `undefined`: whatever the peer's is ("auto", "@eth0"). */
+export function familyOfLocal(local: string): 4 | 6 | undefined {
+  return local === "auto" || local.startsWith("@") ? undefined : familyOf(local);
+}
+
 /** The address of that IP version that stands for any. */
 export function anyAddress(family: 4 | 6): string {
   return family === 4 ? "0.0.0.0" : "::";

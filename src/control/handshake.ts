@@ -1,13 +1,14 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import { encodeMessage } from "../avp/encode.ts";
-import type { AvpValues, ControlMessage, MessageName } from "../avp/messages.ts";
+import type { ControlMessage, MessageName } from "../avp/messages.ts";
 import { avpsOf, identityFlaw, PSEUDOWIRE_TYPES } from "./admission.ts";
 import type { Authentication } from "./authentication.ts";
 import { chapAvps, chapFlaw } from "./chap.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
-import type { Entropy } from "./core.ts";
+import type { Endpoint, Entropy } from "./core.ts";
 import { recogniseDialect } from "./dialects.ts";
+import { flowFlaw } from "./flows.ts";
 import { printable, type Result, STOPCCN } from "./result-codes.ts";
 import type { Turn } from "./turn.ts";
 
@@ -67,11 +68,15 @@ export function openingFlaw(
   name: MessageName,
   connection: ControlConnection,
   configuration: TunnelConfiguration,
-  avps: AvpValues,
+  { decoded, from }: { readonly decoded: DecodedMessage; readonly from: Endpoint },
   turn: Turn,
 ): Result | undefined {
-  if (name === "SCCRP") return identityFlaw(configuration, avps) ?? chapFlaw(name, connection, avps, turn);
-  return name === "SCCCN" ? chapFlaw(name, connection, avps, turn) : undefined;
+  if (name !== "SCCRP" && name !== "SCCCN") return undefined;
+  const avps = avpsOf(decoded);
+  const identity = name === "SCCRP" ? identityFlaw(configuration, avps) : undefined;
+  // The SCCRP may come from another port than the SCCRQ went to (RFC 3931 4.1.2.2).
+  const flow = { ...connection.flow, remote: from };
+  return identity ?? chapFlaw(name, connection, avps, turn) ?? flowFlaw(flow, turn);
 }
 
 /** What was recognised; what is configured is no news. */

@@ -1,5 +1,5 @@
 import type { TunnelConfiguration } from "./configuration.ts";
-import { familyOf, isAddress } from "./endpoint.ts";
+import { familyOfLocal, isAddress } from "./endpoint.ts";
 import { type Turn, withJitter } from "./turn.ts";
 
 /** How often the name of a peer with an established connection is looked up again. */
@@ -15,7 +15,7 @@ export class PeerLookup {
   constructor({ name, peer, local }: TunnelConfiguration) {
     this.#tunnel = name;
     this.#host = peer === undefined || isAddress(peer) ? undefined : peer;
-    this.#family = local === "auto" ? undefined : familyOf(local);
+    this.#family = familyOfLocal(local);
   }
 
   get needed(): boolean {

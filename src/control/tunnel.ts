@@ -9,7 +9,7 @@ import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
 import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { type ConnectionOrigin, ControlConnection, takeOverSockets } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
-import { anyAddress, encapsulationOf, familyOf, isLinkLocal } from "./endpoint.ts";
+import { anyAddress, encapsulationOf, familyOf, familyOfLocal, isLinkLocal } from "./endpoint.ts";
 import { learnPeer, logDialect, opening, openingFlaw, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { PeerLookup } from "./peer-lookup.ts";
@@ -191,7 +191,7 @@ export class Tunnel implements AnyTunnel {
     from: Endpoint,
     turn: Turn,
   ): void {
-    const flaw = formFlaw(decoded) ?? openingFlaw(name, connection, this.configuration, avpsOf(decoded), turn);
+    const flaw = formFlaw(decoded) ?? openingFlaw(name, connection, this.configuration, { decoded, from }, turn);
     const verdict = flaw === undefined ? "acceptable" : "unacceptable";
     switch (name) {
       case "SCCRQ":
@@ -246,8 +246,8 @@ export class Tunnel implements AnyTunnel {
 
   /** From the local address of the configuration; a link-local address from elsewhere says nothing without its link. */
   #reaches(address: string): boolean {
-    const { local } = this.configuration;
-    return !isLinkLocal(address) && (local === "auto" || familyOf(local) === familyOf(address));
+    const family = familyOfLocal(this.configuration.local);
+    return !isLinkLocal(address) && (family === undefined || family === familyOf(address));
   }
 
   step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void {
@@ -458,7 +458,10 @@ export class Tunnel implements AnyTunnel {
     this.#retry.stop(turn);
     this.#lookup.stop(turn);
     for (const connection of this.connections(turn)) {
-      if (connection.state.life === "open") this.step(connection, { type: "local.close" }, cause, turn);
+      const { life, state, initiator } = connection.state;
+      if (life === "open") this.step(connection, { type: "local.close" }, cause, turn);
+      // Whoever sends an SCCRQ may vanish: one StopCCN is enough, and nobody's end waits for the answer.
+      if (state === "wait-ctl-conn" && !initiator) connection.release(turn);
     }
   }
 }

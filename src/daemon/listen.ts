@@ -1,7 +1,7 @@
 import type { ListenAddress, Site } from "../config/site.ts";
 import type { TunnelConfiguration } from "../control/configuration.ts";
 import type { LocalEndpoint } from "../control/core.ts";
-import { canonicalAddress, encapsulationOf, familyOf, isAnyAddress } from "../control/endpoint.ts";
+import { canonicalAddress, encapsulationOf, familyOf, familyOfLocal, isAnyAddress } from "../control/endpoint.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
 import { type Listeners, listenText } from "./listeners.ts";
 import type { Log } from "./log.ts";
@@ -71,7 +71,7 @@ async function provideModules({ lcce, tunnels }: Site, log: Log): Promise<void> 
   const listeners = lcce.listen.filter((local) => encapsulationOf(local) === "ip");
   if (overIp.length + listeners.length === 0) return;
   const { probeL2tpOverIp } = await import("../kernel/modules.ts");
-  const named = overIp.map(({ peer = "", local }) => (local === "auto" ? canonicalAddress(peer) : local));
+  const named = overIp.map(({ peer = "", local }) => (familyOfLocal(local) === undefined ? canonicalAddress(peer) : local));
   const addresses = [
     ...named,
     ...listeners.filter(({ address }) => !isAnyAddress(address)).map((each) => each.address),

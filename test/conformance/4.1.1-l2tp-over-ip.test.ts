@@ -186,12 +186,12 @@ describe("a peer by name", () => {
   });
 
   test("the address of the configuration says which of its addresses are meant", () => {
-    const effects = [undefined, "2001:db8::1", "192.0.2.1"].map((local) => {
+    const effects = [undefined, "2001:db8::1", "192.0.2.1", "@eth0"].map((local) => {
       const more = local === undefined ? {} : { local };
       const core = new Lcce(lcce("site", tunnel("t", { peer: "pe.example", ...more })), new SeededEntropy(1), 0);
       return core.receive({ type: "start" }, 0).find(({ type }) => type === "resolve-peer");
     });
-    expect(effects).toMatchObject([{ family: undefined }, { family: 6 }, { family: 4 }]);
+    expect(effects).toMatchObject([{ family: undefined }, { family: 6 }, { family: 4 }, { family: undefined }]);
   });
 });
 

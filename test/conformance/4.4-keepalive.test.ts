@@ -107,6 +107,7 @@ describe("HELLO", () => {
     const start = link.now;
     for (let index = 0; index < 10; index++) {
       peer.restart();
+      peer.port = 20_000 + index;
       peer.connect({ hostName: `host${index}` });
     }
     link.run(INTERVAL_MS + 1_000);

@@ -152,6 +152,7 @@ describe("session ids", () => {
     peer.call();
     const { localSessionId } = sessionOf(node);
     peer.restart();
+    peer.port = 1702;
     peer.connect({ hostName: "other" });
     peer.send({
       name: "CDN",
@@ -327,6 +328,17 @@ describe("the administrator", () => {
     peer.connect();
     expect(tunnelOf(node).state).toBe("established");
   });
+});
+
+test("E20 the end of the daemon does not wait for a peer that sent an SCCRQ and vanished", () => {
+  const { node, peer } = facing();
+  peer.send(peer.sccrq());
+  peer.expect("SCCRP");
+  node.receive({ type: "shutdown" });
+  expect(peer.expect("StopCCN").avps.resultCode).toMatchObject({ result: 6 });
+  expect(node.core.idle()).toBe(true);
+  peer.listen(60_000);
+  expect(peer.all("StopCCN")).toHaveLength(1);
 });
 
 describe("no answer in time", () => {

@@ -32,9 +32,16 @@ describe.skipIf(missing !== undefined)(`two daemons over UDP and IPv6${missing ?
   });
   afterEach(() => sites.remove());
 
-  function start(site: Site, peer: string, lcce = "") {
-    return sites.start(site, sites.configuration(site, { tunnel: `peer = "${peer}"`, lcce }));
+  function start(site: Site, peer: string, lcce = "", more = "") {
+    return sites.start(site, sites.configuration(site, { tunnel: `peer = "${peer}"\n${more}`, lcce }));
   }
+
+  test("F01 local = @wan is that interface's IPv6 address where the peer's is one", async () => {
+    const lyon = start(sites.lyon, "2001:db8::1");
+    const paris = start(sites.paris, "2001:db8::2", "", 'local = "@wan"');
+    await paris.untilUp(UP_MS);
+    expect(await lyon.untilUp(UP_MS)).toMatchObject({ peer: "[2001:db8::1]:1701" });
+  });
 
   test("F01 a session between global addresses: frames flow, the MTU fits, both sides listen side by side", async () => {
     const listen = 'listen = ["udp:0.0.0.0:1701", "udp:[::]:1701"]';

@@ -16,6 +16,15 @@ describe("where the daemon listens by default", () => {
     ['peer = "192.0.2.1"\nencapsulation = "ip"', [{ address: "0.0.0.0", port: 0 }]],
     ['peer = "2001:db8::1"\nencapsulation = "ip"', [{ address: "::", port: 0 }]],
     ['peer = "pe.example"\nlocal = "2001:db8::1"', [{ address: "::", port: 1701 }]],
+    ['peer = "2001:db8::1"\nlocal = "@eth0"', [{ address: "::", port: 1701 }]],
+    ['peer = "192.0.2.1"\nlocal = "@eth0"', [{ address: "0.0.0.0", port: 1701 }]],
+    [
+      'peer = "pe.example"\nlocal = "@eth0"',
+      [
+        { address: "0.0.0.0", port: 1701 },
+        { address: "::", port: 1701 },
+      ],
+    ],
     [
       'peer_hostname = "b"',
       [
@@ -72,6 +81,10 @@ test.each([
   [
     '[tunnel.t]\npeer = "192.0.2.2"\nlocal = "2001:DB8::1"',
     'site.toml:3: tunnel.t.local: found "2001:db8::1", which is not of the IP version of the peer, 192.0.2.2, allowed: "auto" or one of IPv4',
+  ],
+  [
+    '[tunnel.t]\npeer = "fe80::2%eth0"\nlocal = "@eth0"',
+    "site.toml:3: tunnel.t.local: a link-local peer names the interface itself: leave local out",
   ],
   [
     `[lcce]\nlisten = ["udp:0.0.0.0:1701"]\n${IP}role = "responder"`,
