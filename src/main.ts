@@ -30,6 +30,10 @@ async function perform(command: Command, terminal: Terminal): Promise<number> {
       const { doctor } = await import("./cli/doctor.ts");
       return doctor(command, terminal);
     }
+    case "import": {
+      const { importInto } = await import("./cli/import.ts");
+      return importInto(command, terminal);
+    }
     case "replay": {
       const { replay } = await import("./cli/replay.ts");
       return replay(command, terminal);

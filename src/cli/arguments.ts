@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { didYouMean } from "../config/did-you-mean.ts";
 import { SHOW_SUBJECTS, type ShowSubject } from "../daemon/admin-protocol.ts";
+import { IMPORT_KINDS, type ImportKind } from "../import/kinds.ts";
 
 /** Where the daemon is found: `socket` goes before the admin_socket of the file `conf`. */
 export interface DaemonAddress {
@@ -13,6 +14,7 @@ export type Command =
   | RunCommand
   | { readonly command: "check"; readonly conf: string }
   | DoctorCommand
+  | ImportCommand
   | ReplayCommand
   | ShowCommand
   | OpenCloseCommand
@@ -30,6 +32,14 @@ export interface DoctorCommand {
   /** `undefined`: the machine alone is looked at. */
   readonly conf: string | undefined;
   readonly json: boolean;
+}
+
+export interface ImportCommand {
+  readonly command: "import";
+  /** "-" is standard input. */
+  readonly files: readonly string[];
+  /** What the files are; `undefined`: each is recognised. */
+  readonly from: ImportKind | undefined;
 }
 
 export interface ReplayCommand {
@@ -67,6 +77,7 @@ const OPTIONS = {
   conf: { type: "string", short: "c" },
   record: { type: "string" },
   socket: { type: "string" },
+  from: { type: "string" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "V" },
@@ -74,7 +85,7 @@ const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS;
 
-const COMMANDS = ["check", "show", "open", "close", "reload", "replay", "doctor"] as const;
+const COMMANDS = ["check", "show", "open", "close", "reload", "replay", "doctor", "import"] as const;
 type CommandName = (typeof COMMANDS)[number] | "run";
 
 /** Which options mean something to which command. */
@@ -87,6 +98,7 @@ const TAKES: Readonly<Record<CommandName, readonly OptionName[]>> = {
   replay: ["json"],
   reload: ["conf", "socket"],
   doctor: ["conf", "json"],
+  import: ["from"],
 };
 
 export const USAGE = `Usage:
@@ -102,6 +114,12 @@ export const USAGE = `Usage:
   l2tpv3-lcc doctor [--conf FILE] [--json]
                                     look for what keeps it from working, on
                                     this machine and on the way to each peer
+  l2tpv3-lcc import [--from KIND] FILE...
+                                    print a configuration made from what
+                                    ip -json l2tp show prints, from a script
+                                    with ip l2tp commands, or from that of a
+                                    Cisco router at the other end; -: standard
+                                    input
   l2tpv3-lcc replay FILE [--json]   step through a recording of the daemon
 
 Options:
@@ -110,6 +128,8 @@ Options:
       --json          show, doctor, replay: JSON instead of words
       --record FILE   the daemon: write every input to a new file, without
                       secrets, for a bug report
+      --from KIND     import: ip-json, ip-text, ip-commands or cisco, where
+                      it is not recognised
   -h, --help          this text
   -V, --version       the version
 
@@ -145,6 +165,8 @@ function build(command: CommandName, operands: readonly string[], options: Words
       return buildReplay(operands, options);
     case "doctor":
       return buildDoctor(operands, options);
+    case "import":
+      return buildImport(operands, options);
     case "show":
       return buildShow(operands, options);
     case "open":
@@ -171,6 +193,8 @@ function split(argv: readonly string[]): Words | WrongUsage {
   return { options, positionals };
 }
 
+const NEEDS: Readonly<Record<string, string>> = { socket: "a path", from: `a kind: ${IMPORT_KINDS.join(", ")}` };
+
 function take(
   options: Map<OptionName, string | true>,
   name: string,
@@ -191,7 +215,7 @@ function take(
     options.set(name, true);
     return value === undefined ? undefined : `--${name} takes no value`;
   }
-  if (value === undefined || value === "") return `--${name} needs ${name === "socket" ? "a path" : "a file"}`;
+  if (value === undefined || value === "") return `--${name} needs ${NEEDS[name] ?? "a file"}`;
   options.set(name, value);
   return undefined;
 }
@@ -218,6 +242,17 @@ function buildDoctor([surplus]: readonly string[], options: Words["options"]): D
   if (surplus !== undefined) return { wrong: `unexpected word "${surplus}"` };
   const conf = options.get("conf");
   return { command: "doctor", conf: typeof conf === "string" ? conf : undefined, json: options.has("json") };
+}
+
+function buildImport(files: readonly string[], options: Words["options"]): ImportCommand | WrongUsage {
+  const given = options.get("from");
+  const from = IMPORT_KINDS.find((kind) => kind === given);
+  if (typeof given === "string" && from === undefined) {
+    return { wrong: `--from ${given}: allowed: ${IMPORT_KINDS.join(", ")}${didYouMean(given, IMPORT_KINDS)}` };
+  }
+  if (files.length === 0) return { wrong: "import needs a FILE, or - for standard input" };
+  if (new Set(files).size < files.length) return { wrong: "import has the same FILE twice" };
+  return { command: "import", files, from };
 }
 
 function buildReplay([file, surplus]: readonly string[], options: Words["options"]): ReplayCommand | WrongUsage {

@@ -1,8 +1,15 @@
 import type { TunnelConfiguration } from "../control/configuration.ts";
-import { anyAddress, canonicalAddress, encapsulationOf, familyOf, familyOfLocal, isAnyAddress } from "../control/endpoint.ts";
+import {
+  anyAddress,
+  canonicalAddress,
+  encapsulationOf,
+  familyOf,
+  familyOfLocal,
+  isAnyAddress,
+} from "../control/endpoint.ts";
 import { parseListen } from "./format.ts";
 import type { Problems } from "./problems.ts";
-import type { ListenAddress } from "./site.ts";
+import type { ListenAddress, Site } from "./site.ts";
 
 /** Of UDP (RFC 3931 4.1.2). */
 export const L2TP_PORT = 1701;
@@ -31,14 +38,33 @@ function checkPair(one: ListenAddress, other: ListenAddress, problems: Problems)
   }
 }
 
+/** What of it is listened for in a network namespace; `undefined`: the daemon's own, for which a given `listen` always holds. */
+export function listenWithin(
+  {
+    lcce: { listen },
+    tunnels,
+    given,
+  }: Pick<Site, "tunnels" | "given"> & { readonly lcce: Pick<Site["lcce"], "listen"> },
+  netns: string | undefined,
+): readonly ListenAddress[] {
+  const here = tunnels.filter((tunnel) => tunnel.netns === netns);
+  if (!given.has("lcce.listen")) return defaultListen(here);
+  return netns === undefined || here.some(isOpenedTo) ? listen : [];
+}
+
+/** Whether a peer may open it: nobody opens what is typed in. One that only opens hears there that its peer has come. */
+export function isOpenedTo(tunnel: TunnelConfiguration): boolean {
+  return tunnel.static === undefined;
+}
+
 /** Any address, of the encapsulations and IP versions that peers may come by. */
 function defaultListen(tunnels: readonly TunnelConfiguration[]): readonly ListenAddress[] {
-  const wanted = tunnels.flatMap((tunnel) => {
+  const wanted = tunnels.filter(isOpenedTo).flatMap((tunnel) => {
     const port = tunnel.encapsulation === "ip" ? 0 : L2TP_PORT;
     return familiesOf(tunnel).map((family) => ({ address: anyAddress(family), port }));
   });
   const distinct = new Map(wanted.map((each) => [`${each.address} ${each.port}`, each]));
-  return distinct.size > 0 ? [...distinct.values()] : [{ address: anyAddress(4), port: L2TP_PORT }];
+  return [...distinct.values()];
 }
 
 /** The IP versions that a tunnel's peer may have; a DNS name, and whoever comes, may have either. */

@@ -15,6 +15,7 @@ import { checkDialects } from "./dialect.ts";
 import { checkEncapsulations } from "./encapsulation.ts";
 import { encodeEndId } from "./end-id.ts";
 import { parseDuration, parseRouterId } from "./format.ts";
+import { keysGiven } from "./given.ts";
 import { checkInlineSecrets } from "./inline-secrets.ts";
 import { nameInterfaces } from "./interface-name.ts";
 import { findKeyLines } from "./key-lines.ts";
@@ -43,7 +44,7 @@ export function parseSite(toml: string, file: string, mode = 0o600): Site {
   const text = toml.replace(/^\ufeff/, "");
   const document = parseToml(text, file);
   const problems = new Problems(file, findKeyLines(text));
-  const { lcce, lcceWrong, tunnels } = readTables(document, problems);
+  const { lcce, lcceGiven, lcceWrong, tunnels } = readTables(document, problems);
   checkInlineSecrets(document, file, mode, problems);
   const built = buildTunnels(tunnels, dirname(file), problems);
   checkStatic(built, problems);
@@ -61,6 +62,7 @@ export function parseSite(toml: string, file: string, mode = 0o600): Site {
   return {
     lcce: named,
     tunnels: built.map(({ tunnel }) => (canBeReached(tunnel, listen) ? tunnel : onlyOpening(tunnel))),
+    given: keysGiven(lcceGiven, tunnels),
     warnings: problems.warnings(),
   };
 }

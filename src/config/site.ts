@@ -16,7 +16,7 @@ export interface Site {
     readonly hostname: string;
     /** Router ID AVP; `undefined`: to be derived from the first local address. */
     readonly routerId: number | undefined;
-    /** Empty: this end only initiates. */
+    /** By default what is listened for in any of the tunnels' network namespaces. Empty: this end only initiates. */
     readonly listen: readonly ListenAddress[];
     /** Bind the addresses of `listen` even while the machine has them not. */
     readonly freebind: boolean;
@@ -26,6 +26,8 @@ export interface Site {
     readonly logLevel: SiteLogLevel;
   };
   readonly tunnels: readonly TunnelConfiguration[];
+  /** The keys that the file gives, those of templates where they are used: "lcce.listen", "tunnel.paris.mode". */
+  readonly given: ReadonlySet<string>;
   /** What works but is hardly meant; a line each, with file, line and key. */
   readonly warnings: readonly string[];
 }

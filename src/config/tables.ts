@@ -89,7 +89,7 @@ export function readTables(document: unknown, problems: Problems) {
   const tunnels = named(top["tunnel"], ["tunnel"], problems).map(([name, table]) =>
     readTunnel(name, table, templates, problems),
   );
-  return { lcce: LCCE.complete(lcce.given), lcceWrong: lcce.wrong, tunnels };
+  return { lcce: LCCE.complete(lcce.given), lcceGiven: lcce.given, lcceWrong: lcce.wrong, tunnels };
 }
 
 /** Session keys may stand in the template itself, or in its session table, which goes before. */

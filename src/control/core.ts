@@ -112,7 +112,11 @@ export type Input =
       readonly errors: CircuitErrorCounts;
     }
   /** An address, a route, or an interface that the configuration names has come or changed: what failed may succeed. */
-  | { readonly type: "surroundings-changed" }
+  | {
+      readonly type: "surroundings-changed";
+      /** Where; null: in the daemon's own network namespace; absent, as in older recordings: anywhere. */
+      readonly netns?: string | null;
+    }
   /** The machine no longer has the address that this connection's socket is bound to. */
   | { readonly type: "address-lost"; readonly localControlConnectionId: number; readonly reason: string }
   /** The network namespace of tunnels is not there (any more): everything of them is to be given up. */

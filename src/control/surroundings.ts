@@ -14,7 +14,9 @@ export function surroundingsChanged(
 ): void {
   switch (input.type) {
     case "surroundings-changed":
-      for (const tunnel of tunnels.values()) tunnel.hurry(turn);
+      for (const tunnel of input.netns === undefined ? tunnels.values() : within(tunnels, input.netns ?? undefined)) {
+        tunnel.hurry(turn);
+      }
       return;
     case "address-lost":
       loseAddress(turn.connections.get(input.localControlConnectionId), input.reason, tunnels, turn);
@@ -23,12 +25,21 @@ export function surroundingsChanged(
       for (const tunnel of within(tunnels, input.netns)) tunnel.namespaceLost(input.reason, turn);
       return;
     case "namespace-found":
-      for (const tunnel of within(tunnels, input.netns)) tunnel.hurry(turn);
+      for (const tunnel of within(tunnels, input.netns)) {
+        forgetErrors(tunnel);
+        tunnel.hurry(turn);
+      }
       return;
   }
 }
 
-function within(tunnels: ReadonlyMap<string, AnyTunnel>, netns: string): readonly AnyTunnel[] {
+/** They were the namespace's, or are of connections that went with it. */
+function forgetErrors({ state, sessions }: AnyTunnel): void {
+  state.lastError = state.closed?.message ?? "";
+  for (const session of sessions.values()) if (!session.state.closed) session.state.lastError = "";
+}
+
+function within(tunnels: ReadonlyMap<string, AnyTunnel>, netns: string | undefined): readonly AnyTunnel[] {
   return Array.from(tunnels.values()).filter(({ configuration }) => configuration.netns === netns);
 }
 

@@ -1,5 +1,5 @@
+import { isOpenedTo, listenWithin } from "../config/listen.ts";
 import type { ListenAddress, Site } from "../config/site.ts";
-import type { TunnelConfiguration } from "../control/configuration.ts";
 import type { LocalEndpoint } from "../control/core.ts";
 import { canonicalAddress, encapsulationOf, familyOf, familyOfLocal, isAnyAddress } from "../control/endpoint.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
@@ -12,32 +12,26 @@ import type { Log } from "./log.ts";
  */
 export async function listenAt(listeners: Listeners, site: Site, log: Log): Promise<void> {
   await provideModules(site, log);
-  for (const local of site.lcce.listen) listenUnlessLacking(listeners, local, log);
+  for (const local of listenWithin(site, undefined)) listenUnlessLacking(listeners, local, log);
   for (const local of atDevices(site, undefined)) listenBeside(listeners, local, log);
 }
 
 /** The same for another namespace: what goes wrong there is said, and tried again. */
-export function listenWithin(netns: string, listeners: Listeners, site: Site, log: Pick<Log, "write">): void {
-  if (!site.tunnels.some((tunnel) => tunnel.netns === netns && isOpenedTo(tunnel))) return;
-  const unbound = site.lcce.listen.map((local) => ({ ...local, netns }));
+export function listenInside(netns: string, listeners: Listeners, site: Site, log: Pick<Log, "write">): void {
+  const unbound = listenWithin(site, netns).map((local) => ({ ...local, netns }));
   for (const local of [...unbound, ...atDevices(site, netns)]) listenBeside(listeners, local, log);
-}
-
-/** What is typed in needs no listener. */
-function isOpenedTo(tunnel: TunnelConfiguration): boolean {
-  return tunnel.static === undefined;
 }
 
 /**
  * Listeners for tunnels that are bound to a device. What comes by a VRF reaches a UDP socket that is bound to none only
  * with net.ipv4.udp_l3mdev_accept = 1, and an answer would not go out by it. Over IP one listener takes everything.
  */
-function atDevices({ lcce, tunnels }: Site, netns: string | undefined): readonly LocalEndpoint[] {
-  const bound = tunnels.filter((tunnel) => tunnel.netns === netns && isOpenedTo(tunnel));
+function atDevices(site: Site, netns: string | undefined): readonly LocalEndpoint[] {
+  const bound = site.tunnels.filter((tunnel) => tunnel.netns === netns && isOpenedTo(tunnel));
   const devices = new Set(
     bound.flatMap(({ encapsulation, bindDevice }) => (encapsulation === "udp" ? (bindDevice ?? []) : [])),
   );
-  const overUdp = lcce.listen.filter((local) => encapsulationOf(local) === "udp");
+  const overUdp = listenWithin(site, netns).filter((local) => encapsulationOf(local) === "udp");
   return [...devices].flatMap((device) => overUdp.map((local) => ({ ...local, netns, device })));
 }
 
@@ -71,7 +65,9 @@ async function provideModules({ lcce, tunnels }: Site, log: Log): Promise<void> 
   const listeners = lcce.listen.filter((local) => encapsulationOf(local) === "ip");
   if (overIp.length + listeners.length === 0) return;
   const { probeL2tpOverIp } = await import("../kernel/modules.ts");
-  const named = overIp.map(({ peer = "", local }) => (familyOfLocal(local) === undefined ? canonicalAddress(peer) : local));
+  const named = overIp.map(({ peer = "", local }) =>
+    familyOfLocal(local) === undefined ? canonicalAddress(peer) : local,
+  );
   const addresses = [
     ...named,
     ...listeners.filter(({ address }) => !isAnyAddress(address)).map((each) => each.address),

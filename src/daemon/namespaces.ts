@@ -2,10 +2,11 @@ import { unwatchFile, watchFile } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { Site } from "../config/site.ts";
 import type { Input } from "../control/core.ts";
+import { KernelError } from "../kernel/kernel-error.ts";
 import type { LinkMonitor } from "../kernel/link-monitor.ts";
 import { HeldNamespace, inNamespace, netnsPath } from "../kernel/netns.ts";
 import { followCircuits } from "./circuits.ts";
-import { listenWithin } from "./listen.ts";
+import { listenInside } from "./listen.ts";
 import type { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { followSurroundings, Surroundings } from "./surroundings.ts";
@@ -54,8 +55,8 @@ class Namespace {
   readonly #ports: Ports;
   #held: HeldNamespace | undefined;
   #monitors: (LinkMonitor | undefined | Promise<LinkMonitor | undefined>)[] = [];
-  /** Why it was not there when it was looked at last. */
-  #flaw = "";
+  /** Error number of why it was not there when it was looked at last. */
+  #flaw: string | undefined;
   #leaving: Promise<void> | undefined;
   #closed = false;
 
@@ -92,10 +93,11 @@ class Namespace {
     try {
       this.#held = this.#enter();
     } catch (error) {
-      this.#miss(error instanceof Error ? error.message : String(error));
+      if (!(error instanceof KernelError)) throw error;
+      this.#miss(error.message, error.errno);
       return;
     }
-    this.#flaw = "";
+    this.#flaw = undefined;
     this.#log("info", "namespace-found", `network namespace ${this.#netns} is there`);
     this.#begin();
   }
@@ -112,10 +114,10 @@ class Namespace {
     }
   }
 
-  /** The same once more is no news. */
-  #miss(reason: string): void {
-    if (this.#flaw === reason) return;
-    this.#flaw = reason;
+  /** The same once more is no news; nor that what was lost does not exist. */
+  #miss(reason: string, errno: string): void {
+    if (this.#flaw === errno) return;
+    this.#flaw = errno;
     this.#log("warn", "namespace-missing", reason);
     this.#ports.core.accept({ type: "namespace-lost", netns: this.#netns, reason });
   }
@@ -127,7 +129,7 @@ class Namespace {
       const surroundings = new Surroundings({ core, sockets, listeners, netns });
       const watch = { changed: () => this.#guard(() => surroundings.changed()) };
       this.#monitors.push(followSurroundings(this.#site, watch, log, netns));
-      listenWithin(netns, listeners, this.#site, log);
+      listenInside(netns, listeners, this.#site, log);
     } catch (error) {
       // It has gone meanwhile, which the next look finds out.
       this.#log("warn", "namespace-missing", error instanceof Error ? error.message : String(error));
@@ -147,7 +149,7 @@ class Namespace {
 
   #lose(reason: string, held: HeldNamespace): void {
     this.#held = undefined;
-    this.#miss(reason);
+    this.#miss(reason, "ENOENT");
     this.#forgetConditions();
     this.#ports.listeners.leave(this.#netns);
     this.#leaving = this.#leave(held);

@@ -5,7 +5,7 @@ import { sameManner } from "../control/authentication.ts";
 import type { AuthenticationConfiguration, TunnelConfiguration } from "../control/configuration.ts";
 import type { Input } from "../control/core.ts";
 import type { Log } from "./log.ts";
-import { differences } from "./site-differences.ts";
+import { differences, restartKeys } from "./site-differences.ts";
 
 /** What has become of a configuration file that was read again. Names of keys and places in the file, never a secret. */
 export interface ReloadReport {
@@ -61,10 +61,14 @@ export class Reloader {
     const applied: string[] = [];
     const tunnels = this.#site.tunnels.map((tunnel) => {
       const renewed = fresh.tunnels.find(({ name }) => name === tunnel.name);
-      return renewed === undefined ? tunnel : this.#change(tunnel, renewed.authentication, applied);
+      return renewed === undefined || !samePeer(tunnel, renewed)
+        ? tunnel
+        : this.#change(tunnel, renewed.authentication, applied);
     });
-    this.#site = { ...this.#site, tunnels };
-    return { problems: [], warnings: fresh.warnings, applied, restart: differences(this.#site, fresh) };
+    // What is applied is in force from another file than the rest.
+    const given = applied.length === 0 ? this.#site.given : new Set([...this.#site.given, ...fresh.given]);
+    this.#site = { ...this.#site, tunnels, given };
+    return { problems: [], warnings: fresh.warnings, applied, restart: restartKeys(this.#site, fresh) };
   }
 
   #change(
@@ -80,4 +84,16 @@ export class Reloader {
     applied.push(`tunnel.${name}: ${keys.join(", ")}${from}`);
     return { ...tunnel, authentication };
   }
+}
+
+/** What makes it another tunnel: the new secret is for that, and the old one still for the peer that we have. */
+const WHOSE = ["peer", "peerHostname", "peerRouterId", "encapsulation", "netns"] as const;
+
+function samePeer(one: TunnelConfiguration, other: TunnelConfiguration): boolean {
+  // Nobody is authenticated where nothing is negotiated.
+  return modeOf(one) === modeOf(other) && WHOSE.every((key) => one[key] === other[key]);
+}
+
+function modeOf(tunnel: TunnelConfiguration): boolean | undefined {
+  return tunnel.static?.watched;
 }

@@ -1,3 +1,4 @@
+import { listenWithin } from "../config/listen.ts";
 import type { Site } from "../config/site.ts";
 import { Lcce } from "../control/lcce.ts";
 import type { LinkMonitor } from "../kernel/link-monitor.ts";
@@ -47,7 +48,7 @@ export async function run(options: RunOptions): Promise<number> {
 }
 
 async function serve({ site, configPath, signals, recordPath }: RunOptions, log: Log): Promise<void> {
-  const { hostname, routerId, listen, adminSocket } = site.lcce;
+  const { hostname, routerId, adminSocket } = site.lcce;
   const version = packageVersion();
   const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
   const datapath = await chooseDatapath(site, log, {
@@ -92,7 +93,7 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
       level: "info",
       event: "ready",
       message: `l2tpv3-lcc ${version} is ready: ${tunnels} from ${configPath}, datapath ${datapath.name}`,
-      details: { datapath: datapath.name, listen: listen.map(listenText).join(" ") },
+      details: { datapath: datapath.name, listen: listenWithin(site, undefined).map(listenText).join(" ") },
     });
     // After the first SCCRQs are out: the thread is ready before the answers come.
     datapath.prepare();

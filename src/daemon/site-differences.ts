@@ -1,14 +1,37 @@
+import type { Site } from "../config/site.ts";
+
+const NEW = " (new)";
+const REMOVED = " (removed)";
+
 /** Keys of the file that are not called what the part of the configuration is that they make. */
 const KEYS: Readonly<Record<string, string>> = { interfaceName: "interface", secrets: "secret", watched: "mode" };
 
 /** What of a configuration is not in the file, or by itself no reason for a restart. */
-const NOT_KEYS: readonly string[] = ["name", "warnings"];
+const NOT_KEYS: readonly string[] = ["name", "warnings", "given"];
 
 /** Parts that are no table in the file: their keys stand beside the others. */
-const FLAT: readonly string[] = ["static", "leftToDialect"];
+const FLAT: readonly string[] = ["static", "leftToDialect", "authentication"];
 
 /** In the file each of them is a table of its own, by name. */
 const TABLES: Readonly<Record<string, string>> = { tunnels: "tunnel", sessions: "session" };
+
+/** What two sites differ in, where one of the files gives it: other defaults only follow from that. */
+export function restartKeys(one: Site, other: Site): readonly string[] {
+  const given = new Set([...one.given, ...other.given]);
+  const found = differences(one, other).flatMap((found) => (isTable(found) ? found : (nameIn(given, found) ?? [])));
+  return [...new Set(found)];
+}
+
+function isTable(found: string): boolean {
+  return found.endsWith(NEW) || found.endsWith(REMOVED);
+}
+
+/** A secret may stand in a file of its own; a session's name is its remote_end_id, in that form. */
+function nameIn(given: ReadonlySet<string>, key: string): string | undefined {
+  if (given.has(key) || given.has(`${key}_file`)) return key;
+  const form = key.replace(/\.remote_end_id$/, ".end_id_format");
+  return given.has(form) ? form : undefined;
+}
 
 /**
  * The keys, as the configuration file has them, in which two parts of a configuration differ:
@@ -38,10 +61,10 @@ type Named = { readonly name: string };
 function differencesOfTables(before: readonly Named[], after: readonly Named[], path: string): readonly string[] {
   const removed = before.filter(({ name }) => !after.some((each) => each.name === name));
   return [
-    ...removed.map(({ name }) => `${path}${name} (removed)`),
+    ...removed.map(({ name }) => `${path}${name}${REMOVED}`),
     ...after.flatMap((each) => {
       const known = before.find(({ name }) => name === each.name);
-      return known === undefined ? [`${path}${each.name} (new)`] : differences(known, each, `${path}${each.name}.`);
+      return known === undefined ? [`${path}${each.name}${NEW}`] : differences(known, each, `${path}${each.name}.`);
     }),
   ];
 }

@@ -44,7 +44,7 @@ export class Surroundings {
       const reason = `this machine no longer has the address ${address}`;
       core.accept({ type: "address-lost", localControlConnectionId, reason });
     }
-    core.accept({ type: "surroundings-changed" });
+    core.accept({ type: "surroundings-changed", netns: netns ?? null });
   }
 }
 

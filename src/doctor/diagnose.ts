@@ -5,7 +5,7 @@ import { checkInterfaces } from "./interfaces.ts";
 import { checkCapabilities, checkKernel, type KernelFacts } from "./kernel.ts";
 import { checkNetwork, type FirewallFacts } from "./network.ts";
 import { checkPeers, type PeerFacts } from "./peers.ts";
-import type { PlaceFacts } from "./place.ts";
+import type { PlaceFacts, PlaceTrouble } from "./place.ts";
 import { type Plan, planWithin } from "./plan.ts";
 import { checkPorts } from "./ports.ts";
 
@@ -15,7 +15,7 @@ export interface Facts {
   readonly daemon: DaemonFacts;
   readonly kernel: KernelFacts;
   /** By network namespace, the own one first; or why it cannot be looked at. */
-  readonly places: ReadonlyMap<string | undefined, PlaceFacts | { readonly error: string }>;
+  readonly places: ReadonlyMap<string | undefined, PlaceFacts | PlaceTrouble>;
   /** Of the own one. */
   readonly firewall: readonly FirewallFacts[];
   /** By the name of the tunnel. */
@@ -34,15 +34,12 @@ export function diagnose(facts: Facts, plan: Plan): Finding[] {
   ];
 }
 
-function checkPlace(
-  netns: string | undefined,
-  place: PlaceFacts | { readonly error: string },
-  facts: Facts,
-  plan: Plan,
-): Finding[] {
+function checkPlace(netns: string | undefined, place: PlaceFacts | PlaceTrouble, facts: Facts, plan: Plan): Finding[] {
   const check = netns === undefined ? "this network namespace" : `network namespace ${netns}`;
   if ("error" in place) {
-    const advice = netns === undefined ? "run l2tpv3-lcc doctor as root" : "make it with ip netns add, or run as root";
+    const asRoot = netns === undefined || place.forbidden;
+    const make = netns?.startsWith("/") ? "start what makes it" : `make it: ip netns add ${netns}`;
+    const advice = asRoot ? "run l2tpv3-lcc doctor as root" : `${make}; the daemon waits for it`;
     return [finding(check, "warning", place.error, advice)];
   }
   const found = checkWithin(netns, place, facts, planWithin(plan, netns));
@@ -54,7 +51,7 @@ function checkWithin(netns: string | undefined, place: PlaceFacts, facts: Facts,
   const { answer } = facts.daemon;
   const interfaces = "error" in answer ? [] : answer.interfaces.filter((each) => (each.netns ?? undefined) === netns);
   const ours = interfaces.map(({ name }) => name);
-  const firewall = netns === undefined ? facts.firewall : undefined;
+  const firewall = netns === undefined ? facts.firewall : { netns };
   const devices = devicesToPeers(facts.peers, plan);
   return [
     ...checkPorts({ ...place.ports, daemonRuns: !("error" in answer) }, plan),

@@ -17,9 +17,20 @@ export async function readFirewall(): Promise<FirewallFacts[]> {
 function rulesOf(tool: FirewallFacts["tool"], command: string, words: readonly string[]) {
   const env = { ...process.env, LC_ALL: "C", PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` };
   return new Promise<FirewallFacts | undefined>((resolve) => {
-    execFile(command, [...words], { env, timeout: TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 }, (error, stdout) => {
-      if (error?.code === "ENOENT") resolve(undefined);
-      else resolve({ tool, rules: error === null ? stdout : undefined });
-    });
+    execFile(
+      command,
+      [...words],
+      { env, timeout: TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        if (error?.code === "ENOENT") resolve(undefined);
+        else resolve({ tool, rules: error === null ? stdout : complaint(stderr || error.message) });
+      },
+    );
   });
+}
+
+/** `undefined`: only root may. */
+export function complaint(text: string): { readonly error: string } | undefined {
+  if (/not permitted|permission denied|must be root/i.test(text)) return undefined;
+  return { error: text.trim().split("\n")[0] ?? "" };
 }

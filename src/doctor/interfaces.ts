@@ -13,6 +13,7 @@ export function checkInterfaces(facts: InterfaceFacts, plan: Plan): Finding[] {
   const sessions = sessionsOf(plan);
   return [
     ...sessions.map(({ session, name }) => checkOwn(name, session.interfaceName, facts)),
+    ...named(plan.tunnels.map(({ bindDevice }) => bindDevice)).map((device) => checkBindDevice(device, facts)),
     ...named(sessions.map(({ session }) => session.bridge)).map((bridge) => checkBridge(bridge, facts)),
     ...named(sessions.map(({ session }) => session.circuit)).map((circuit) => checkCircuit(circuit, facts)),
   ];
@@ -28,6 +29,13 @@ function checkOwn(session: string, name: string, { devices, ours }: InterfaceFac
   if (ours.includes(name)) return ok(check, "there, and the daemon's");
   const advice = "remove it, or configure another name for the session";
   return finding(check, "error", "a device of that name is there, and the daemon has not made it", advice);
+}
+
+function checkBindDevice(name: string, { devices }: InterfaceFacts): Finding {
+  const check = `bind_device ${name}`;
+  if (devices.has(name)) return ok(check, "there");
+  const advice = "make that interface or VRF, or mend the name; the daemon waits for it";
+  return finding(check, "warning", "there is no such device", advice);
 }
 
 function checkBridge(name: string, { devices }: InterfaceFacts): Finding {

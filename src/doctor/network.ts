@@ -1,4 +1,8 @@
+import { isIP } from "node:net";
+import { type Datagram, type Doubt, judge } from "./filter.ts";
 import { type Finding, finding, hidden, ok } from "./finding.ts";
+import { parseIptables } from "./iptables-rules.ts";
+import { parseNft } from "./nft-rules.ts";
 import { type Plan, sessionsOf } from "./plan.ts";
 
 export interface NetworkFacts {
@@ -6,15 +10,15 @@ export interface NetworkFacts {
   readonly settings: ReadonlyMap<string, string>;
   /** Interfaces that datagrams of peers may come by. */
   readonly devices: readonly string[];
-  /** `undefined`: of another network namespace, where it was not looked at. */
-  readonly firewall: readonly FirewallFacts[] | undefined;
+  /** Or the other network namespace, where it was not looked at. */
+  readonly firewall: readonly FirewallFacts[] | { readonly netns: string };
 }
 
 export interface FirewallFacts {
   /** ip6tables: of IPv6 alone. */
   readonly tool: "nft" | "iptables" | "ip6tables";
-  /** What the tool prints of its rules; `undefined`: it may not. */
-  readonly rules: string | undefined;
+  /** What the tool prints of its rules; `undefined`: it may not; or what it complains of. */
+  readonly rules: string | { readonly error: string } | undefined;
 }
 
 export function checkNetwork(facts: NetworkFacts, plan: Plan): Finding[] {
@@ -75,21 +79,33 @@ function checkForwarding({ settings }: NetworkFacts, plan: Plan): Finding[] {
 }
 
 function checkFirewall({ firewall }: NetworkFacts, plan: Plan): Finding[] {
-  if (firewall === undefined) {
-    return [
-      finding("firewall", "note", "not looked at in another network namespace", "ip netns exec NAME nft list ruleset"),
-    ];
+  if ("netns" in firewall) {
+    const { netns } = firewall;
+    const into = netns.startsWith("/") ? `nsenter --net=${netns}` : `ip netns exec ${netns}`;
+    return [finding("firewall", "note", "not looked at in another network namespace", `${into} nft list ruleset`)];
   }
   if (firewall.length === 0) return [ok("firewall", "neither nft nor iptables is installed")];
   const relevant = firewall.filter(({ tool }) => tool !== "ip6tables" || mayUseIpv6(plan));
   return relevant.map(({ tool, rules }) => {
     const check = `firewall ${tool}`;
     if (rules === undefined) return hidden(check, `the rules of ${tool}`);
-    const suspects = tool === "nft" ? suspectsOfNft(rules, plan) : suspectsOfIptables(rules, plan);
-    if (suspects.length === 0) return ok(check, "no rule that names L2TP drops it, and input is accepted by default");
-    const advice = "let in UDP from the peers to your listen ports (1701), or protocol 115 where that is used";
-    return finding(check, "warning", suspects.join("; "), advice);
+    if (typeof rules === "object") {
+      const found = `the rules of ${tool} could not be looked at: ${rules.error}`;
+      return finding(check, "note", found, `look at what ${tool} says`);
+    }
+    const filter = tool === "nft" ? parseNft(rules) : parseIptables(rules, tool === "iptables" ? [4] : [6]);
+    return judged(
+      check,
+      datagramsOf(plan).flatMap((datagram) => judge(filter, datagram)),
+    );
   });
+}
+
+function judged(check: string, doubts: readonly Doubt[]): Finding {
+  const found = [...new Set(doubts.map((doubt) => doubt.found))].join("; ");
+  if (found === "") return ok(check, "no rule drops what peers send");
+  const advice = "let in UDP from the peers to your listen ports (1701), or protocol 115 where that is used";
+  return finding(check, doubts.some(({ status }) => status === "warning") ? "warning" : "note", found, advice);
 }
 
 /** A name may stand for such an address, and so may whoever comes. */
@@ -97,35 +113,21 @@ function mayUseIpv6({ lcce, tunnels }: Plan): boolean {
   return lcce.listen.some(({ address }) => address.includes(":")) || tunnels.some(({ peer }) => peer?.includes(":"));
 }
 
-function portsOf({ lcce, tunnels }: Plan): Set<string> {
-  return new Set([...lcce.listen, ...tunnels.map(({ localPort: port }) => ({ port }))].map(({ port }) => String(port)));
-}
-
-/** Rules that drop what we need, and chains of input that drop by default where no rule accepts it. */
-function suspectsOfNft(rules: string, plan: Plan): string[] {
-  const lines = rules.split("\n").map((line) => line.trim());
-  const dropping = lines.filter((line) => /\b(drop|reject)\b/.test(line) && namesL2tp(line, plan));
-  const closed = lines.some((line) => /hook input\b.*policy drop/.test(line));
-  const accepts = lines.some((line) => /\baccept\b/.test(line) && namesL2tp(line, plan));
-  if (closed && !accepts) dropping.push("input is dropped by default, and no rule accepts L2TP");
-  return dropping;
-}
-
-function suspectsOfIptables(rules: string, plan: Plan): string[] {
-  const lines = rules.split("\n");
-  const inputs = lines.filter((line) => line.startsWith("-A INPUT ") && namesL2tp(line, plan));
-  const dropping = inputs.filter((line) => /-j (DROP|REJECT)\b/.test(line));
-  const closed = lines.some((line) => line.startsWith(":INPUT DROP") || line === "-P INPUT DROP");
-  if (closed && !inputs.some((line) => / -j ACCEPT\b/.test(line))) {
-    dropping.push("input is dropped by default, and no rule accepts L2TP");
-  }
-  return dropping;
-}
-
-/** A rule's text names one of our UDP ports, or protocol 115. */
-function namesL2tp(rule: string, plan: Plan): boolean {
-  if (/(?:^|\s)(?:-p|protocol|nexthdr|l4proto)\s+(?:115|l2tp)\b/.test(rule)) return true;
-  if (/\btcp\b/.test(rule)) return false;
-  const ports = /(?:--dports?|dport)\s+(\{[^}]*\}|\S+)/.exec(rule)?.[1] ?? "";
-  return ports.split(/[^0-9a-z]+/).some((port) => port === "l2tp" || portsOf(plan).has(port));
+/** What peers begin with: one datagram of each, and where whoever comes may, one of nobody in particular. */
+function datagramsOf(plan: Plan): Datagram[] {
+  const families = mayUseIpv6(plan) ? ([4, 6] as const) : ([4] as const);
+  const listening = new Set(plan.lcce.listen.map(({ port }) => port).filter((port) => port !== 0));
+  const expected = plan.tunnels.flatMap(({ peer, encapsulation, localPort }): Datagram[] => {
+    const source = peer?.split("%")[0] ?? "";
+    const own = isIP(source) === 0 ? families : ([isIP(source) === 4 ? 4 : 6] as const);
+    const ports = new Set([...listening, localPort]);
+    const protocol = encapsulation === "ip" ? "l2tp" : "udp";
+    return own.map((family) => ({ family, protocol, source: isIP(source) === 0 ? undefined : source, ports }));
+  });
+  const anyone = plan.lcce.listen.map(({ address, port }): Datagram => {
+    const family = address.includes(":") ? 6 : 4;
+    return { family, protocol: port === 0 ? "l2tp" : "udp", source: undefined, ports: listening };
+  });
+  const missing = anyone.filter((one) => !expected.some(({ family }) => family === one.family));
+  return [...expected, ...missing];
 }

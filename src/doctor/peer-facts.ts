@@ -25,13 +25,20 @@ export async function askPeers({ tunnels }: Plan): Promise<Map<string, PeerFacts
   return new Map(answers);
 }
 
-async function askPeer(tunnel: Tunnel, policies: readonly OutgoingPolicy[] | undefined): Promise<PeerFacts> {
+type Policies = readonly OutgoingPolicy[] | { readonly error: string } | undefined;
+
+async function askPeer(tunnel: Tunnel, policies: Policies): Promise<PeerFacts> {
   const { addresses, dnsError } = await resolvePeer(tunnel);
   const [first] = addresses;
   if (first === undefined) return { addresses, dnsError, route: undefined, ipsec: undefined };
   const protocol = tunnel.encapsulation === "ip" ? IPPROTO_L2TP : IPPROTO_UDP;
   const to = { address: first, protocol, port: tunnel.peerPort };
-  return { addresses, dnsError, route: routeTo(first, tunnel), ipsec: policies && verdictFor(policies, to) };
+  return {
+    addresses,
+    dnsError,
+    route: routeTo(first, tunnel),
+    ipsec: isList(policies) ? verdictFor(policies, to) : policies,
+  };
 }
 
 /** In this process's own namespace, as the daemon does it. A local address says which IP version is meant. */
@@ -62,7 +69,7 @@ function routeTo(address: string, { netns, bindDevice }: Tunnel): PeerFacts["rou
     const local = sockets.localAddress(fd).address;
     return { mtu: sockets.pathMtu(fd), local, device: inNamespace(netns, () => deviceOf(local)) };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: error instanceof Error ? error.message : String(error), lacks: lackOf(error) };
   } finally {
     if (fd >= 0) sockets.close(fd);
   }
@@ -72,12 +79,30 @@ function deviceOf(address: string): string | undefined {
   return [...addressesByInterface()].find(([, addresses]) => addresses.includes(address))?.[0];
 }
 
+function lackOf(error: unknown): "namespace" | "device" | "rights" | "route" {
+  if (!(error instanceof KernelError)) return "route";
+  if (isRefusal(error)) return "rights";
+  if (error.command === "setns") return "namespace";
+  return error.command === "setsockopt" ? "device" : "route";
+}
+
+function isRefusal(error: unknown): boolean {
+  // EACCES of connect is the answer of a route or a firewall.
+  return (
+    error instanceof KernelError && (error.errno === "EPERM" || (error.errno === "EACCES" && error.command === "setns"))
+  );
+}
+
 /** `undefined`: may not be read. A kernel without IPsec has no policies. */
-function readPolicies(netns: string | undefined): OutgoingPolicy[] | undefined {
+function readPolicies(netns: string | undefined): Policies {
   try {
     return inNamespace(netns, outgoingPolicies);
   } catch (error) {
-    const lacks = error instanceof KernelError && error.errno === "EPROTONOSUPPORT";
-    return lacks ? [] : undefined;
+    if (error instanceof KernelError && error.errno === "EPROTONOSUPPORT") return [];
+    return isRefusal(error) ? undefined : { error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function isList(policies: Policies): policies is readonly OutgoingPolicy[] {
+  return Array.isArray(policies);
 }

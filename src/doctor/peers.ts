@@ -1,3 +1,4 @@
+import { longerCookie, overheadOf } from "../kernel/inner-mtu.ts";
 import { type Finding, finding, hidden, ok } from "./finding.ts";
 import type { Plan } from "./plan.ts";
 
@@ -10,16 +11,19 @@ export interface PeerFacts {
   /** Of the route to the first address. */
   readonly route:
     | { readonly mtu: number; readonly local: string; readonly device: string | undefined }
-    | { readonly error: string }
+    | RouteTrouble
     | undefined;
-  /** IPsec policies for what is sent to the first address; `undefined`: could not be looked at. */
-  readonly ipsec: "protected" | "discarded" | "none" | undefined;
+  /** IPsec policies for what is sent to the first address; `undefined`: may not be looked at. */
+  readonly ipsec: "protected" | "discarded" | "none" | { readonly error: string } | undefined;
+}
+
+/** Why there is no answer, and for want of what: the tunnel's network namespace, its bind_device, rights, or a route. */
+interface RouteTrouble {
+  readonly error: string;
+  readonly lacks: "namespace" | "device" | "rights" | "route";
 }
 
 type Tunnel = Plan["tunnels"][number];
-
-const UDP_HEADER = 8;
-const ETHERNET_HEADER = 14;
 
 /** DNS, route, MTU and IPsec for each peer. A tunnel without `peer` has nothing to be looked at. */
 export function checkPeers(peers: ReadonlyMap<string, PeerFacts>, { tunnels }: Plan): Finding[] {
@@ -41,22 +45,29 @@ function checkDns(name: string, peer: string, { addresses, dnsError }: PeerFacts
   return addresses.includes(peer) ? [] : [ok(check, `${peer} is ${addresses.join(", ")}`)];
 }
 
+const ROUTE_ADVICE: Readonly<Record<RouteTrouble["lacks"], string>> = {
+  namespace: "see its network namespace above; without it nothing can be said of the route",
+  device: "see bind_device above; without it nothing can be said of the route",
+  rights: "run l2tpv3-lcc doctor as root",
+  route: "add a route; the daemon waits for it",
+};
+
 function checkRoute({ name }: Tunnel, { addresses, route }: PeerFacts): Finding {
   const check = `route of tunnel ${name}`;
   if (route === undefined) return finding(check, "note", "could not be looked at", "see ip route get");
   if ("error" in route) {
-    return finding(check, "warning", `${addresses[0]}: ${route.error}`, "add a route; the daemon waits for it");
+    const status = route.lacks === "rights" ? "note" : "warning";
+    return finding(check, status, `${addresses[0]}: ${route.error}`, ROUTE_ADVICE[route.lacks]);
   }
   const device = route.device === undefined ? "" : ` by ${route.device}`;
   return ok(check, `${addresses[0]} from ${route.local}${device}, MTU ${route.mtu}`);
 }
 
-/** Octets around an inner Ethernet payload (RFC 3931 4.1): outer headers, L2TP, cookie, sublayer, inner header. */
-function overhead(tunnel: Tunnel, session: Tunnel["sessions"][number], address: string): number {
-  const ip = address.includes(":") ? 40 : 20;
-  const udp = tunnel.encapsulation === "udp" ? UDP_HEADER + 4 : 0;
-  const sublayer = session.l2Sublayer === "default" ? 4 : 0;
-  return ip + udp + 4 + session.cookieSize + sublayer + ETHERNET_HEADER;
+/** What a session adds to a payload. The cookie that a peer will ask for is not known: it is taken to be as long as ours. */
+function overhead({ encapsulation }: Tunnel, session: Tunnel["sessions"][number], address: string): number {
+  const cookie = session.static === undefined ? new Uint8Array(session.cookieSize) : longerCookie(session.static);
+  const layers = { encapsulation, family: address.includes(":") ? 6 : 4, vlan: session.vlan } as const;
+  return overheadOf({ cookie, l2Sublayer: session.l2Sublayer }, layers);
 }
 
 function checkMtu(tunnel: Tunnel, { addresses, route }: PeerFacts): Finding[] {
@@ -77,6 +88,9 @@ function checkMtu(tunnel: Tunnel, { addresses, route }: PeerFacts): Finding[] {
 
 function checkIpsec({ name }: Tunnel, { ipsec }: PeerFacts): Finding {
   const check = `IPsec of tunnel ${name}`;
+  if (typeof ipsec === "object") {
+    return finding(check, "note", `the IPsec policies could not be looked at: ${ipsec.error}`, "see ip xfrm policy");
+  }
   switch (ipsec) {
     case "protected":
       return ok(check, "a policy protects what is sent to the peer");

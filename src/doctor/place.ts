@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { listAddresses } from "../kernel/addresses.ts";
 import { listDevices } from "../kernel/devices.ts";
+import { KernelError } from "../kernel/kernel-error.ts";
 import { interfaceName } from "../kernel/libc.ts";
 import { inNamespace } from "../kernel/netns.ts";
 import type { InterfaceFacts } from "./interfaces.ts";
@@ -17,8 +18,14 @@ export interface PlaceFacts {
   readonly settings: NetworkFacts["settings"];
 }
 
+/** Why a network namespace cannot be looked at; forbidden: that takes root. */
+export interface PlaceTrouble {
+  readonly error: string;
+  readonly forbidden: boolean;
+}
+
 /** Looks at a network namespace, `undefined`: this process's own. Returns why it cannot be looked at. */
-export function lookAt(netns: string | undefined): PlaceFacts | { readonly error: string } {
+export function lookAt(netns: string | undefined): PlaceFacts | PlaceTrouble {
   try {
     // All of it is asked by this very thread.
     return inNamespace(netns, () => ({
@@ -27,7 +34,8 @@ export function lookAt(netns: string | undefined): PlaceFacts | { readonly error
       settings: readSettings(),
     }));
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    const forbidden = error instanceof KernelError && ["EPERM", "EACCES"].includes(error.errno);
+    return { error: error instanceof Error ? error.message : String(error), forbidden };
   }
 }
 

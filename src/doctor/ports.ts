@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type Finding, finding, ok } from "./finding.ts";
 import type { Plan } from "./plan.ts";
 
@@ -32,34 +33,85 @@ export function checkPorts(facts: PortFacts, plan: Plan): Finding[] {
   const listeners = plan.lcce.listen.map((listen) =>
     listen.port === 0 ? checkProtocol(listen, facts) : checkPort(listen, facts),
   );
-  return [...listeners, ...checkLocalAddresses(facts, plan)];
+  return [...listeners, ...checkTunnelPorts(facts, plan), ...checkLocalAddresses(facts, plan)];
 }
 
-function checkPort({ address, port }: Listen, facts: PortFacts): Finding {
-  const check = `port udp ${isIpv6(address) ? `[${address}]` : address}:${port}`;
+/** A place that is to be bound, and what is to be said where somebody else has it. */
+interface Claim extends Listen {
+  readonly check: string;
+  readonly taken: "warning" | "error";
+  readonly advice: string;
+}
+
+function checkPort(listen: Listen, facts: PortFacts): Finding {
+  const advice = "stop that program, or give [lcce] listen another address or port";
+  const claim = { ...listen, check: `port udp ${written(listen)}`, taken: "error", advice } as const;
+  return checkTaken(claim, facts) ?? (hasAddress(facts, listen.address) ? ok(claim.check, "free") : absent(claim));
+}
+
+/** `undefined`: nobody has it. */
+function checkTaken({ check, address, port, taken: status, advice }: Claim, facts: PortFacts): Finding | undefined {
   const taken = facts.sockets.filter((socket) => socket.protocol === "udp" && socket.port === port);
   const competing = taken.filter((socket) => overlaps(socket.address, address));
-  if (competing.length > 0) return checkOwners(check, competing, facts);
+  if (competing.length > 0) {
+    const who = owners(competing);
+    const known = competing.every((socket) => socket.owner === undefined || isOurs(socket));
+    if (facts.daemonRuns && known) return ok(check, `in use by the daemon that runs (${who})`);
+    return finding(check, status, `in use by ${who}`, advice);
+  }
   // A socket of IPv6 takes IPv4 too, unless it is told not to, which cannot be seen. Ours are.
   const dual = taken.filter((socket) => socket.address === "::" && !isIpv6(address) && !isOurs(socket));
-  if (dual.length > 0) {
-    const found = `${owners(dual)} has [::]:${port}, and with it perhaps IPv4`;
-    return finding(check, "warning", found, "stop that program, or give [lcce] listen another address or port");
-  }
-  return hasAddress(facts, address) ? ok(check, "free") : absent(check, address);
+  if (dual.length === 0) return undefined;
+  return finding(check, "warning", `${owners(dual)} has [::]:${port}, and with it perhaps IPv4`, advice);
 }
 
-function checkOwners(check: string, competing: readonly SocketFact[], { daemonRuns }: PortFacts): Finding {
-  const who = owners(competing);
-  const known = competing.every((socket) => socket.owner === undefined || isOurs(socket));
-  if (daemonRuns && known) return ok(check, `in use by the daemon that runs (${who})`);
-  const advice = "stop that program, or give [lcce] listen another address or port";
-  return finding(check, "error", `in use by ${who}`, advice);
+/**
+ * What tunnels bind themselves, where the check of a listener does not answer for it. A warning at most: such a socket may
+ * stand beside one of a program that shares its port (SO_REUSEADDR), which cannot be seen.
+ */
+function checkTunnelPorts(facts: PortFacts, { lcce, tunnels }: Plan): Finding[] {
+  const opening = tunnels.filter(
+    ({ role, peer, static: typedIn }) => peer !== undefined && (typedIn !== undefined || role !== "responder"),
+  );
+  return opening.flatMap((tunnel) => {
+    const { name, encapsulation } = tunnel;
+    const port = encapsulation === "ip" ? 0 : tunnel.localPort;
+    if (encapsulation === "udp" && port === 0) return [];
+    const claims = localAddresses(tunnel, facts).map((address) => ({ address, port }));
+    const own = claims.filter((claim) => !lcce.listen.some((listen) => covers(listen, claim)));
+    return own.map((claim) => checkTunnelPort(name, claim, facts));
+  });
+}
+
+function checkTunnelPort(tunnel: string, place: Listen, facts: PortFacts): Finding {
+  if (place.port === 0) return checkProtocol(place, facts, ` of tunnel ${tunnel}`);
+  const check = `port udp ${written(place)} of tunnel ${tunnel}`;
+  const advice = "stop that program, or give the tunnel another local_port";
+  return checkTaken({ ...place, check, taken: "warning", advice }, facts) ?? ok(check, "free");
+}
+
+/** "auto" binds any address of the peer's IP version, which is not known of a DNS name. */
+function localAddresses({ local, peer = "" }: Plan["tunnels"][number], { addresses }: PortFacts): readonly string[] {
+  const family = isIP(peer.split("%")[0] ?? "");
+  if (local === "auto") return ANY.filter((any) => family === 0 || isIP(any) === family);
+  if (!local.startsWith("@")) return [local];
+  const found = addresses.get(local.slice(1)) ?? [];
+  return found.filter((address) => family === 0 || isIpv6(address) === (family === 6)).slice(0, 1);
+}
+
+function covers(listen: Listen, { address, port }: Listen): boolean {
+  const isWider = ANY.includes(listen.address) && isIpv6(listen.address) === isIpv6(address);
+  return listen.port === port && (listen.address === address || isWider);
+}
+
+function written({ address, port }: Listen): string {
+  return `${isIpv6(address) ? `[${address}]` : address}:${port}`;
 }
 
 /** L2TP over IP (RFC 3931 4.1.1) has one listener for an address, and no table says who that is. */
-function checkProtocol({ address }: Listen, facts: PortFacts): Finding {
-  const check = `protocol 115 at ${address}`;
+function checkProtocol(listen: Listen, facts: PortFacts, of = ""): Finding {
+  const { address } = listen;
+  const check = `protocol 115 at ${address}${of}`;
   const raw = facts.sockets.filter(
     (socket) => socket.protocol === "ip" && isIpv6(socket.address) === isIpv6(address) && !isOurs(socket),
   );
@@ -74,10 +126,10 @@ function checkProtocol({ address }: Listen, facts: PortFacts): Finding {
       check,
       "note",
       found,
-      "if the daemon cannot listen, look for a second one, and at ip l2tp show tunnel",
+      "if the daemon cannot have its own, look for a second one, and at ip l2tp show tunnel",
     );
   }
-  return hasAddress(facts, address) ? ok(check, "nothing is in the way") : absent(check, address);
+  return hasAddress(facts, address) ? ok(check, "nothing is in the way") : absent({ check, address });
 }
 
 function isIpv6(address: string): boolean {
@@ -106,7 +158,7 @@ function hasAddress({ addresses }: PortFacts, address: string): boolean {
   return ANY.includes(address) || [...addresses.values()].some((list) => list.includes(address));
 }
 
-function absent(check: string, address: string): Finding {
+function absent({ check, address }: { readonly check: string; readonly address: string }): Finding {
   const advice = "add the address to an interface; the daemon waits for it, or binds at once with freebind = true";
   return finding(check, "warning", `no interface of this machine has the address ${address}`, advice);
 }
@@ -115,7 +167,8 @@ function checkLocalAddresses(facts: PortFacts, { tunnels }: Plan): Finding[] {
   return tunnels.flatMap(({ name, local }) => {
     const check = `local address of tunnel ${name}`;
     if (local === "auto") return [];
-    if (!local.startsWith("@")) return [hasAddress(facts, local) ? ok(check, local) : absent(check, local)];
+    if (!local.startsWith("@"))
+      return [hasAddress(facts, local) ? ok(check, local) : absent({ check, address: local })];
     const found = facts.addresses.get(local.slice(1)) ?? [];
     if (found.length > 0) return [ok(check, `${local}: ${found.join(", ")}`)];
     const advice = "add an address; the daemon waits for it";

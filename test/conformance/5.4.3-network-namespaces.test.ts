@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { LocalEndpoint } from "../../src/control/core.ts";
+import type { Input, LocalEndpoint } from "../../src/control/core.ts";
 import { A, B, lcce, session, tunnel } from "../support/sites.ts";
 import { VirtualLink, type VirtualNode } from "../support/virtual-link.ts";
 
@@ -124,6 +124,44 @@ test("one that never was there is said of a tunnel that only waits, too", () => 
   node.receive({ ...GONE, reason: "network namespace blue does not exist" });
   expect(named(node, "t0")?.lastError).toBe("network namespace blue does not exist");
   expect(named(node, "t1")?.lastError).toBe("");
+});
+
+test("when it is found what is said is no longer that it is missing, but for what an administrator closed", () => {
+  const { node } = responder({ netns: "blue" }, { netns: "blue" }, { netns: "red" });
+  node.receive({ type: "close", tunnel: "t1" });
+  node.receive(GONE);
+  node.receive({ ...GONE, netns: "red", reason: "network namespace red was deleted" });
+  node.receive({ type: "namespace-found", netns: "blue" });
+  const errors = ["t0", "t1", "t2"].map((name) => named(node, name)?.lastError);
+  expect(errors).toEqual(["", "closed by the administrator", "network namespace red was deleted"]);
+});
+
+test("what the sessions lost with it is over, too", () => {
+  const { a } = established("responder");
+  const lastError = () => named(a, "b")?.sessions[0]?.lastError;
+  a.receive(GONE);
+  expect(lastError()).toContain(GONE.reason);
+  a.receive({ type: "namespace-found", netns: "blue" });
+  expect(lastError()).toBe("");
+});
+
+test("a change of the surroundings hurries the tunnels of its namespace alone", () => {
+  /** To whom an SCCRQ is sent again for it: nobody is there to answer the first. */
+  const hurried = (change: Input) => {
+    const link = new VirtualLink();
+    const opener = (name: string, peer: string, netns?: string) => tunnel(name, { role: "initiator", peer, netns });
+    const tunnels = [opener("own", "192.0.2.11"), opener("b", "192.0.2.12", "blue"), opener("r", "192.0.2.13", "red")];
+    const node = link.add(A, lcce("site-a", ...tunnels));
+    link.start();
+    link.run(100);
+    const before = link.datagrams.length;
+    node.receive(change);
+    return link.datagrams.slice(before).map(({ to }) => to.address);
+  };
+  expect(hurried({ type: "surroundings-changed", netns: "blue" })).toEqual(["192.0.2.12"]);
+  expect(hurried({ type: "surroundings-changed", netns: null })).toEqual(["192.0.2.11"]);
+  // As it was recorded before.
+  expect(hurried({ type: "surroundings-changed" })).toEqual(["192.0.2.11", "192.0.2.12", "192.0.2.13"]);
 });
 
 test("a static tunnel is removed, and made again when the namespace is found", () => {

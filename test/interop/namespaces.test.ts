@@ -126,6 +126,8 @@ describe.skipIf(missing !== undefined)(`tunnels in network namespaces${missing ?
     make(paris.blue);
     cable("blue");
     const [, stillRed] = await untilAllUp(one);
+    // That what was deleted does not exist is no news.
+    expect(one.log.filter(({ event }) => event === "namespace-missing")).toHaveLength(1);
     expect(stillRed?.local_ccid).toBe(red?.local_ccid);
     expect(await ping(paris.blue, "10.42.0.2")).toMatchObject({ received: 3 });
   });

@@ -68,7 +68,7 @@ describe.skipIf(missing !== undefined)(`secrets changed while it runs${missing ?
     expect(await paris.command("reload")).toMatchObject({
       code: 1,
       stdout: "",
-      stderr: "needs a restart: tunnel.lyon.hello_interval\nneeds a restart: tunnel.lyon.receive_window\n",
+      stderr: "needs a restart: tunnel.lyon.receive_window\nneeds a restart: tunnel.lyon.hello_interval\n",
     });
     rewrite(paris, sites.paris, 'secret = "plugh"\npear = 1');
     const { code, stderr } = await paris.command("reload");

@@ -42,6 +42,13 @@ const FORBIDDEN_IMPORTS: readonly Row[] = [
   ["src/doctor/one.ts", 'import { Lcce } from "../control/lcce.ts";'],
   ["src/doctor/one.ts", 'import { EXIT } from "../cli/terminal.ts";'],
   ["src/doctor/one.ts", 'import koffi from "koffi";'],
+  ["src/import/one.ts", 'import { run } from "../daemon/run.ts";'],
+  ["src/import/one.ts", 'import { openListener } from "../kernel/sockets.ts";'],
+  ["src/import/one.ts", 'import { DIALECTS } from "../control/dialects.ts";'],
+  ["src/import/one.ts", 'import { EXIT } from "../cli/terminal.ts";'],
+  ["src/import/one.ts", 'import { readFileSync } from "node:fs";'],
+  ["src/import/one.ts", 'import { parse } from "smol-toml";'],
+  ["src/config/one.ts", 'import { importSite } from "../import/import.ts";'],
   ["src/cli/one.ts", 'import koffi from "koffi";'],
   ["src/main.ts", 'import { setup } from "xstate";'],
 ];
@@ -60,6 +67,8 @@ const ALLOWED_IMPORTS: readonly Row[] = [
   ["src/daemon/log.ts", 'import { pino } from "pino";'],
   ["src/cli/one.ts", 'import { run } from "../daemon/run.ts";'],
   ["src/cli/one.ts", 'import { collect } from "../doctor/collect.ts";'],
+  ["src/import/one.ts", 'import { isCidr } from "../config/format.ts";'],
+  ["src/cli/one.ts", 'import { importSite } from "../import/import.ts";'],
   ["src/doctor/one.ts", 'import { loadSite } from "../config/load.ts";'],
   ["src/doctor/one.ts", 'import { pathMtu } from "../kernel/sockets.ts";'],
 ];

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseArguments } from "../../../src/cli/arguments.ts";
 import { check } from "../../../src/cli/check.ts";
+import { importInto } from "../../../src/cli/import.ts";
 import { openOrClose } from "../../../src/cli/open-close.ts";
 import { reload } from "../../../src/cli/reload.ts";
 import { replay } from "../../../src/cli/replay.ts";
@@ -69,6 +70,8 @@ async function command(line: string): Promise<{ code: number; out: string; err: 
         return replay(parsed, terminal);
       case "reload":
         return reload(parsed, terminal);
+      case "import":
+        return importInto(parsed, terminal);
       case "run":
       case "doctor":
       case "help":

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { listenWithin } from "../../../src/config/listen.ts";
 import { parseSite } from "../../../src/config/load.ts";
 
 function listenOf(toml: string) {
@@ -43,8 +44,25 @@ describe("where the daemon listens by default", () => {
     expect(listenOf(`[tunnel.t]\n${toml}`)).toEqual(listen);
   });
 
-  test("without any tunnel over UDP and IPv4", () => {
-    expect(listenOf("")).toEqual([{ address: "0.0.0.0", port: 1701 }]);
+  const UDP = { address: "0.0.0.0", port: 1701 };
+  const IP = { address: "0.0.0.0", port: 0 };
+  const PEER = 'peer = "192.0.2.1"\n';
+  const TYPED = `${PEER}mode = "static"\nlocal_tunnel_id = 1\nremote_tunnel_id = 2\n`;
+  test.each([
+    ["without any tunnel", "", [], []],
+    ["its own one", `[tunnel.t]\n${PEER}`, [UDP], []],
+    ["one that only opens, but hears its peer", `[tunnel.t]\n${PEER}role = "initiator"`, [UDP], []],
+    ["another namespace's one", `[tunnel.t]\n${PEER}netns = "x"`, [], [UDP]],
+    ["a static one", `[tunnel.t]\n${TYPED}`, [], []],
+    ["a hello-only one", `[tunnel.t]\n${TYPED.replace("static", "hello-only")}`, [], []],
+    ["a static one elsewhere", `[tunnel.t]\n${TYPED}netns = "x"`, [], []],
+    ["one each", `[tunnel.t]\n${PEER}netns = "x"\n[tunnel.u]\n${PEER}encapsulation = "ip"`, [IP], [UDP]],
+    ["given, own", `[lcce]\nlisten = ["udp:0.0.0.0:1701"]\n[tunnel.t]\n${TYPED}`, [UDP], []],
+    ["given, elsewhere", `[lcce]\nlisten = ["udp:0.0.0.0:1701"]\n[tunnel.t]\n${PEER}netns = "x"`, [UDP], [UDP]],
+    ["given, static", `[lcce]\nlisten = ["udp:0.0.0.0:1701"]\n[tunnel.t]\n${TYPED}netns = "x"`, [UDP], []],
+  ])("in its own network namespace and in x: %s", (_title, toml, own, x) => {
+    const site = parseSite(toml, "site.toml");
+    expect([undefined, "x"].map((netns) => listenWithin(site, netns))).toEqual([own, x]);
   });
 });
 

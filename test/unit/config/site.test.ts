@@ -23,13 +23,14 @@ describe("defaults", () => {
       lcce: {
         hostname: hostname(),
         routerId: undefined,
-        listen: [{ address: "0.0.0.0", port: 1701 }],
+        listen: [],
         freebind: false,
         datapath: "auto",
         adminSocket: "/run/l2tpv3-lcc/admin.sock",
         logLevel: "info",
       },
       tunnels: [],
+      given: new Set(),
       warnings: ["site.toml: no [tunnel.NAME]: there is nothing to do"],
     });
   });

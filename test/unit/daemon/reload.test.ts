@@ -111,6 +111,53 @@ describe("what needs a restart is named", () => {
     expect(inputs).toEqual([]);
   });
 
+  const TYPED = `${TUNNEL}mode = "static"\nlocal_tunnel_id = 1\nremote_tunnel_id = 2\n`;
+  const TYPED_SESSION = `${SESSION}local_session_id = 1\nremote_session_id = 2\n`;
+  const TYPED_KEYS = ["mode", "local_tunnel_id", "remote_tunnel_id"];
+  const TYPED_SESSION_KEYS = ["session.lan42.local_session_id", "session.lan42.remote_session_id"];
+  const OTHERS: readonly (readonly [before: string, after: string, keys: readonly string[]])[] = [
+    [`${TUNNEL}secret = "a"`, TYPED, [...TYPED_KEYS, "secret"]],
+    [TYPED, `${TUNNEL}secret = "a"`, [...TYPED_KEYS, "secret"]],
+    [`${TUNNEL}${SESSION}`, `${TYPED}${TYPED_SESSION}`, [...TYPED_KEYS, ...TYPED_SESSION_KEYS]],
+    [
+      `${TUNNEL}${SESSION}end_id_format = "text"`,
+      `${TYPED}${TYPED_SESSION}`,
+      [...TYPED_KEYS, ...TYPED_SESSION_KEYS, "session.lan42.end_id_format"],
+    ],
+    [`${TUNNEL}role = "both"\nreceive_window = 5`, TYPED, [...TYPED_KEYS, "role", "receive_window"]],
+    [TYPED, `${TYPED.replace("static", "hello-only")}digest = "md5"`, ["mode", "digest"]],
+    [`${TUNNEL}secret = "a"`, `${TUNNEL.replace("192.0.2.2", "192.0.2.3")}secret = "b"`, ["peer", "secret"]],
+    [`${TUNNEL}secret = "a"`, TUNNEL.replace("192.0.2.2", "2001:db8::2"), ["peer", "secret"]],
+    [TUNNEL, `${TUNNEL}encapsulation = "ip"`, ["encapsulation"]],
+    [TUNNEL, `${TUNNEL}netns = "blue"\nchap_password = "a"`, ["netns", "chap_password"]],
+    [
+      `${TUNNEL}${SESSION}end_id_format = "text"`,
+      `${TUNNEL}${SESSION}end_id_format = "hex"\nremote_end_id = "0a"`,
+      ["session.lan42.remote_end_id"],
+    ],
+    [
+      `${TUNNEL}[tunnel.paris.session.12]\nend_id_format = "u32"`,
+      `${TUNNEL}[tunnel.paris.session.12]\nend_id_format = "hex"`,
+      ["session.12.end_id_format"],
+    ],
+  ];
+  test.each(OTHERS)(
+    "another mode or peer, with its authentication, and no default: %j, then %j",
+    (before, after, keys) => {
+      const report = changed(before, after);
+      expect({ ...report, restart: [...report.restart].sort() }).toEqual({
+        ...NOTHING,
+        restart: keys.map(ofParis).sort(),
+      });
+      expect(inputs).toEqual([]);
+    },
+  );
+
+  test("a key that a template gives", () => {
+    const before = `[template.t]\nhello_interval = "5s"\n${TUNNEL}`;
+    expect(changed(before, `${before}template = "t"`).restart).toEqual([ofParis("hello_interval")]);
+  });
+
   test("every time, while secrets are applied all the same", () => {
     const reloader = begun(`${TUNNEL}secret = "a"`);
     write(`${TUNNEL}secret = "b"\nreceive_window = 5`);

@@ -1,13 +1,17 @@
 import { describe, expect, test } from "vitest";
+import { parseSite } from "../../../src/config/load.ts";
 import type { Input, LocalEndpoint } from "../../../src/control/core.ts";
+import { listenAt } from "../../../src/daemon/listen.ts";
 import { Listeners } from "../../../src/daemon/listeners.ts";
 import { Surroundings } from "../../../src/daemon/surroundings.ts";
 import { KernelError } from "../../../src/kernel/kernel-error.ts";
 
+const SILENT = { write: () => undefined, tracing: false };
+const OWN = { type: "surroundings-changed", netns: null };
 const LOCAL = { address: "192.0.2.1", port: 1701 };
 
 describe("connections whose address has gone", () => {
-  function machine(...connections: readonly (readonly [number, string])[]) {
+  function machine(connections: readonly (readonly [number, string])[], netns?: string) {
     const inputs: Input[] = [];
     let addresses = new Set<string>();
     const ports = {
@@ -15,6 +19,7 @@ describe("connections whose address has gone", () => {
       sockets: { localAddresses: () => connections },
       listeners: { retry: () => inputs.push({ type: "start" }) },
       addresses: () => addresses,
+      ...(netns === undefined ? {} : { netns }),
     };
     const surroundings = new Surroundings(ports);
     return (...now: readonly string[]) => {
@@ -26,8 +31,11 @@ describe("connections whose address has gone", () => {
   }
 
   test("they are told, and then everybody may try again; listeners are opened before", () => {
-    const change = machine([7, "192.0.2.1"], [8, "192.0.2.2"]);
-    expect(change("192.0.2.1", "192.0.2.2")).toEqual([{ type: "start" }, { type: "surroundings-changed" }]);
+    const change = machine([
+      [7, "192.0.2.1"],
+      [8, "192.0.2.2"],
+    ]);
+    expect(change("192.0.2.1", "192.0.2.2")).toEqual([{ type: "start" }, OWN]);
     expect(change("192.0.2.2", "192.0.2.3")).toEqual([
       { type: "start" },
       {
@@ -35,14 +43,21 @@ describe("connections whose address has gone", () => {
         localControlConnectionId: 7,
         reason: "this machine no longer has the address 192.0.2.1",
       },
-      { type: "surroundings-changed" },
+      OWN,
     ]);
   });
 
   test("an address that was never there is bound on purpose, and any address is none", () => {
-    const change = machine([7, "203.0.113.1"], [8, "0.0.0.0"]);
+    const change = machine([
+      [7, "203.0.113.1"],
+      [8, "0.0.0.0"],
+    ]);
     change("192.0.2.1");
-    expect(change()).toEqual([{ type: "start" }, { type: "surroundings-changed" }]);
+    expect(change()).toEqual([{ type: "start" }, OWN]);
+  });
+
+  test("whose surroundings have changed is told", () => {
+    expect(machine([], "blue")()).toEqual([{ type: "start" }, { type: "surroundings-changed", netns: "blue" }]);
   });
 });
 
@@ -77,6 +92,17 @@ describe("listeners", () => {
   test("one whose port another program has is no matter of waiting", () => {
     const { it } = listeners(["EADDRINUSE"]);
     expect(() => it.listen(LOCAL)).toThrow("EADDRINUSE");
+  });
+
+  test("a port that another program has is no matter where no tunnel needs it", async () => {
+    const start = (toml: string) => listenAt(listeners(["EADDRINUSE"]).it, parseSite(toml, "site.toml"), SILENT);
+    const elsewhere = '[tunnel.t]\npeer = "192.0.2.2"\nnetns = "x"\n';
+    const typedIn = `${elsewhere.replace("netns", "mode").replace('"x"', '"static"')}local_tunnel_id = 1\nremote_tunnel_id = 2\n`;
+    await start(elsewhere);
+    await start(typedIn);
+    for (const own of [elsewhere, typedIn].map((toml) => `[lcce]\nlisten = ["udp:0.0.0.0:1701"]\n${toml}`)) {
+      await expect(start(own)).rejects.toThrow("EADDRINUSE");
+    }
   });
 
   test("another program that was faster does not end the daemon", () => {

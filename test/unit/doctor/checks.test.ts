@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { checkDaemon } from "../../../src/doctor/daemon.ts";
 import { checkFiles } from "../../../src/doctor/files.ts";
+import { complaint } from "../../../src/doctor/firewall.ts";
 import { checkInterfaces, type InterfaceFacts } from "../../../src/doctor/interfaces.ts";
 import { checkCapabilities, checkKernel, type KernelFacts } from "../../../src/doctor/kernel.ts";
 import { checkNetwork } from "../../../src/doctor/network.ts";
+import { askPeers } from "../../../src/doctor/peer-facts.ts";
 import { checkPeers, type PeerFacts } from "../../../src/doctor/peers.ts";
-import { checkPorts, type PortFacts } from "../../../src/doctor/ports.ts";
 import { plan, verdicts } from "./plans.ts";
 
 describe("the kernel", () => {
@@ -91,106 +92,6 @@ describe("the kernel", () => {
   });
 });
 
-describe("ports and local addresses", () => {
-  const FREE: PortFacts = {
-    sockets: [],
-    l2tpIpSockets: { 4: 0, 6: 0 },
-    addresses: new Map([["eth0", ["192.0.2.1", "2001:db8::1", "fe80::1%eth0"]]]),
-    daemonRuns: false,
-  };
-  const socket = (address: string, port: number, command?: string) => ({
-    protocol: "udp" as const,
-    address,
-    port,
-    owner: command === undefined ? undefined : { pid: 77, command },
-  });
-
-  test("free", () => {
-    expect(verdicts(checkPorts(FREE, plan()))).toEqual(["ok port udp 0.0.0.0:1701"]);
-  });
-
-  test("another program has it: an error that names it", () => {
-    const facts = { ...FREE, sockets: [socket("127.0.0.1", 1701, "xl2tpd")] };
-    const [found] = checkPorts(facts, plan());
-    expect(found).toMatchObject({ status: "error", found: "in use by pid 77 (xl2tpd)" });
-  });
-
-  test("of another port, or another address, it is no trouble", () => {
-    const facts = { ...FREE, sockets: [socket("0.0.0.0", 1702, "x"), socket("127.0.0.1", 1701, "x")] };
-    expect(verdicts(checkPorts(facts, plan({ lcce: 'listen = ["udp:192.0.2.1:1701"]' })))).toEqual([
-      "ok port udp 192.0.2.1:1701",
-    ]);
-  });
-
-  test("the daemon's own", () => {
-    const sockets = [socket("0.0.0.0", 1701, "node /usr/lib/l2tpv3-lcc/dist/src/main.js")];
-    expect(checkPorts({ ...FREE, sockets, daemonRuns: true }, plan())[0]).toMatchObject({ status: "ok" });
-    expect(checkPorts({ ...FREE, sockets }, plan())[0]).toMatchObject({ status: "error" });
-  });
-
-  test("one that only root may look at", () => {
-    const [found] = checkPorts({ ...FREE, sockets: [socket("0.0.0.0", 1701)] }, plan());
-    expect(found).toMatchObject({ status: "error", found: "in use by a process that only root may look at" });
-  });
-
-  test("IPv6: its own sockets count, and one that may take IPv4 too is a warning", () => {
-    const listening = (listen: string, ...sockets: PortFacts["sockets"]) =>
-      verdicts(checkPorts({ ...FREE, sockets }, plan({ lcce: `listen = ["${listen}"]` })));
-    expect(listening("udp:[::]:1701")).toEqual(["ok port udp [::]:1701"]);
-    expect(listening("udp:[::]:1701", socket("0.0.0.0", 1701, "x"))).toEqual(["ok port udp [::]:1701"]);
-    expect(listening("udp:[::]:1701", socket("2001:db8::1", 1701, "x"))).toEqual(["error port udp [::]:1701"]);
-    expect(listening("udp:[2001:db8::1]:1701", socket("::", 1701, "x"))).toEqual(["error port udp [2001:db8::1]:1701"]);
-    expect(listening("udp:[2001:db8::2]:1701", socket("2001:db8::1", 1701, "x"))).toEqual([
-      "warning port udp [2001:db8::2]:1701",
-    ]);
-    expect(listening("udp:0.0.0.0:1701", socket("::", 1701, "x"))).toEqual(["warning port udp 0.0.0.0:1701"]);
-    expect(listening("udp:0.0.0.0:1701", socket("2001:db8::1", 1701, "x"))).toEqual(["ok port udp 0.0.0.0:1701"]);
-    expect(listening("udp:0.0.0.0:1701", socket("::", 1701, "node l2tpv3-lcc"))).toEqual(["ok port udp 0.0.0.0:1701"]);
-  });
-
-  test("protocol 115: no port, but raw sockets of others, and sockets that nobody can say more of", () => {
-    const overIp = (listen: string, more: Partial<PortFacts> = {}) =>
-      verdicts(
-        checkPorts({ ...FREE, ...more }, plan({ lcce: `listen = ["${listen}"]`, tunnel: 'encapsulation = "ip"' })),
-      );
-    const raw = (address: string, command: string) => ({ ...socket(address, 0, command), protocol: "ip" as const });
-    expect(overIp("ip:192.0.2.1")).toEqual(["ok protocol 115 at 192.0.2.1"]);
-    expect(overIp("ip:203.0.113.1")).toEqual(["warning protocol 115 at 203.0.113.1"]);
-    expect(overIp("ip:0.0.0.0", { sockets: [socket("0.0.0.0", 1701, "x")] })).toEqual(["ok protocol 115 at 0.0.0.0"]);
-    expect(overIp("ip:0.0.0.0", { sockets: [raw("0.0.0.0", "kl2tpd")] })).toEqual(["warning protocol 115 at 0.0.0.0"]);
-    expect(overIp("ip:0.0.0.0", { sockets: [raw("::", "kl2tpd")] })).toEqual(["ok protocol 115 at 0.0.0.0"]);
-    expect(overIp("ip:0.0.0.0", { l2tpIpSockets: { 4: 2, 6: 0 } })).toEqual(["note protocol 115 at 0.0.0.0"]);
-    expect(overIp("ip:0.0.0.0", { l2tpIpSockets: { 4: 2, 6: 0 }, daemonRuns: true })).toEqual([
-      "ok protocol 115 at 0.0.0.0",
-    ]);
-    const tunnel = 'peer = "2001:db8::9"\nencapsulation = "ip"';
-    const site = plan({ lcce: 'listen = ["ip:[::]"]', tunnel: tunnel.replace(/peer.*\n/, "") });
-    const six = { ...site, tunnels: site.tunnels.map((each) => ({ ...each, peer: "2001:db8::9" })) };
-    expect(verdicts(checkPorts({ ...FREE, l2tpIpSockets: { 4: 0, 6: 1 } }, six))).toEqual(["note protocol 115 at ::"]);
-  });
-
-  test("local addresses of IPv6, link-local ones with their interface", () => {
-    const local = (address: string) => {
-      const site = plan();
-      const tunnels = site.tunnels.map((tunnel) => ({ ...tunnel, local: address }));
-      return verdicts(checkPorts(FREE, { ...site, tunnels })).at(-1);
-    };
-    expect(local("2001:db8::1")).toBe("ok local address of tunnel paris");
-    expect(local("fe80::1%eth0")).toBe("ok local address of tunnel paris");
-    expect(local("fe80::1%eth1")).toBe("warning local address of tunnel paris");
-  });
-
-  test("addresses that the machine has not", () => {
-    const ours = plan({ lcce: 'listen = ["udp:203.0.113.1:1701"]', tunnel: 'local = "192.0.2.1"' });
-    expect(verdicts(checkPorts(FREE, ours))).toEqual([
-      "warning port udp 203.0.113.1:1701",
-      "ok local address of tunnel paris",
-    ]);
-    const absent = plan({ tunnel: 'local = "203.0.113.1"' });
-    expect(verdicts(checkPorts(FREE, absent))).toContain("warning local address of tunnel paris");
-  });
-});
-
 describe("interfaces", () => {
   const DEVICES: InterfaceFacts["devices"] = new Map([
     ["br0", { isBridge: true, hasCarrier: true }],
@@ -205,6 +106,13 @@ describe("interfaces", () => {
     expect(verdict('bridge = "br0"')).toContain("ok bridge br0");
     expect(verdict('bridge = "br1"')).toContain("warning bridge br1");
     expect(verdict('bridge = "eth1"')).toContain("error bridge eth1");
+  });
+
+  test("what sockets are bound to", () => {
+    const of = (name: string) =>
+      verdicts(checkInterfaces({ devices: DEVICES, ours: [] }, plan({ tunnel: `bind_device = "${name}"` })));
+    expect(of("eth1")).toContain("ok bind_device eth1");
+    expect(of("vrf-red")).toContain("warning bind_device vrf-red");
   });
 
   test("circuits", () => {
@@ -256,8 +164,10 @@ describe("network", () => {
   });
 
   test("a firewall that was not looked at is said to be, and rules for IPv6 alone matter where that is used", () => {
-    const facts = { settings: settings({}), devices: [], firewall: undefined };
-    expect(checkNetwork(facts, plan())[0]).toMatchObject({ check: "firewall", status: "note" });
+    const facts = { settings: settings({}), devices: [] };
+    const elsewhere = (netns: string) => checkNetwork({ ...facts, firewall: { netns } }, plan())[0];
+    expect(elsewhere("blue")).toMatchObject({ status: "note", advice: "ip netns exec blue nft list ruleset" });
+    expect(elsewhere("/proc/7/ns/net")?.advice).toBe("nsenter --net=/proc/7/ns/net nft list ruleset");
     const closed = { ...facts, firewall: [{ tool: "ip6tables" as const, rules: ":INPUT DROP [0:0]" }] };
     expect(verdicts(checkNetwork(closed, plan()))).toEqual([]);
     expect(verdicts(checkNetwork(closed, plan({ lcce: 'listen = ["udp:0.0.0.0:1701", "udp:[::]:1701"]' })))).toEqual([
@@ -265,38 +175,19 @@ describe("network", () => {
     ]);
   });
 
-  const NFT: readonly (readonly [string, "ok" | "warning"])[] = [
-    ["table inet f {\n chain input {\n type filter hook input priority 0; policy accept;\n }\n}", "ok"],
-    ["  udp dport 1701 drop", "warning"],
-    ["  udp dport { 500, 1701 } counter packets 0 bytes 0 reject", "warning"],
-    ["  tcp dport 1701 drop", "ok"],
-    ["  udp dport 11701 drop", "ok"],
-    ["  ip protocol 115 drop", "warning"],
-    ["  meta l4proto l2tp drop", "warning"],
-    ["  type filter hook input priority filter; policy drop;", "warning"],
-    ["  type filter hook input priority filter; policy drop;\n  udp dport l2tp accept", "ok"],
-  ];
-  test.each(NFT)("nft: %s", (rules, status) => {
-    const facts = { settings: settings({}), devices: [], firewall: [{ tool: "nft" as const, rules }] };
-    expect(verdicts(checkNetwork(facts, plan()))).toEqual([`${status} firewall nft`]);
-  });
-
-  const IPTABLES: readonly (readonly [string, "ok" | "warning"])[] = [
-    [":INPUT ACCEPT [0:0]", "ok"],
-    ["-A INPUT -p udp -m udp --dport 1701 -j DROP", "warning"],
-    ["-A OUTPUT -p udp -m udp --dport 1701 -j DROP", "ok"],
-    ["-A INPUT -p 115 -j REJECT", "warning"],
-    [":INPUT DROP [0:0]", "warning"],
-    [":INPUT DROP [0:0]\n-A INPUT -p udp -m udp --dport 1701 -j ACCEPT", "ok"],
-  ];
-  test.each(IPTABLES)("iptables: %s", (rules, status) => {
-    const facts = { settings: settings({}), devices: [], firewall: [{ tool: "iptables" as const, rules }] };
-    expect(verdicts(checkNetwork(facts, plan()))).toEqual([`${status} firewall iptables`]);
-  });
-
   test("rules that may not be read are said to be unknown", () => {
     const facts = { settings: settings({}), devices: [], firewall: [{ tool: "nft" as const, rules: undefined }] };
     expect(checkNetwork(facts, plan())[0]).toMatchObject({ status: "note", advice: "run l2tpv3-lcc doctor as root" });
+  });
+
+  test("a tool that fails for another reason says why", () => {
+    const rules = complaint("nft: Protocol not supported\nnext line\n");
+    expect(complaint("Operation not permitted (you must be root)")).toBeUndefined();
+    const facts = { settings: settings({}), devices: [], firewall: [{ tool: "nft" as const, rules }] };
+    expect(checkNetwork(facts, plan())[0]).toMatchObject({
+      status: "note",
+      found: "the rules of nft could not be looked at: nft: Protocol not supported",
+    });
   });
 });
 
@@ -318,8 +209,25 @@ describe("peers", () => {
     ]);
   });
 
-  test("no route", () => {
-    expect(verdict({ route: { error: "there is no route to it" } })).toContain("warning route of tunnel paris");
+  test("no route, or no answer for want of something else, which is what the advice is about", () => {
+    const of = (lacks: "namespace" | "device" | "rights" | "route") => {
+      const facts = { ...GOOD, route: { error: "x", lacks } };
+      return checkPeers(new Map([["paris", facts]]), plan()).find(({ check }) => check.startsWith("route"));
+    };
+    expect(of("route")).toMatchObject({ status: "warning", advice: "add a route; the daemon waits for it" });
+    expect(of("namespace")).toMatchObject({ status: "warning", advice: expect.stringContaining("network namespace") });
+    expect(of("device")).toMatchObject({ status: "warning", advice: expect.stringContaining("bind_device") });
+    expect(of("rights")).toMatchObject({ status: "note", advice: "run l2tpv3-lcc doctor as root" });
+  });
+
+  test("asked of this machine: a namespace and a device that are missing", async () => {
+    const site = plan({ lcce: "listen = []", tunnel: 'netns = "l2tp-nowhere"' });
+    const inNowhere = (await askPeers(site)).get("paris");
+    expect(inNowhere?.route).toMatchObject({ lacks: "namespace" });
+    expect(inNowhere?.ipsec).toMatchObject({ error: expect.stringContaining("l2tp-nowhere does not exist") });
+    expect(checkPeers(new Map([["paris", inNowhere ?? GOOD]]), site).at(-1)?.advice).toBe("see ip xfrm policy");
+    const byNothing = await askPeers(plan({ tunnel: 'bind_device = "l2tp-nothing"' }));
+    expect(byNothing.get("paris")?.route).toMatchObject({ lacks: expect.stringMatching(/^(device|rights)$/) });
   });
 
   test("a name that cannot be resolved, and one that can", () => {
@@ -337,6 +245,23 @@ describe("peers", () => {
     const session = (mtu: number) => ({ session: `mtu = ${mtu}\ncookie_size = 0\nl2_sublayer = "default"` });
     expect(verdict({}, session(1446))).toContain("ok MTU of session paris/lan42");
     expect(verdict({}, session(1447))).toContain("warning MTU of session paris/lan42");
+  });
+
+  test("MTU of a static session: the longer of the cookies that are typed in counts", () => {
+    const numbers = "local_session_id = 1\nremote_session_id = 2";
+    const tunnel = 'mode = "static"\nlocal_tunnel_id = 1\nremote_tunnel_id = 2';
+    const judged = (session: string) => verdict({}, { tunnel, session: `${numbers}\n${session}` });
+    expect(judged("mtu = 1450")).toContain("ok MTU of session paris/lan42");
+    expect(judged("mtu = 1451")).toContain("warning MTU of session paris/lan42");
+    const cookies = 'local_cookie = "0011223344556677"\nremote_cookie = "00112233"';
+    expect(judged(`${cookies}\nmtu = 1442`)).toContain("ok MTU of session paris/lan42");
+    expect(judged(`${cookies}\nmtu = 1443`)).toContain("warning MTU of session paris/lan42");
+  });
+
+  test("MTU of a VLAN pseudowire: its tag takes four octets", () => {
+    const vlan = (mtu: number) => ({ session: `pseudowire = "vlan"\nvlan = 7\ncookie_size = 0\nmtu = ${mtu}` });
+    expect(verdict({}, vlan(1446))).toContain("ok MTU of session paris/lan42");
+    expect(verdict({}, vlan(1447))).toContain("warning MTU of session paris/lan42");
   });
 
   test("IPsec: missing in one line, discarding, unknown", () => {

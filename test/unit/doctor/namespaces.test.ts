@@ -3,7 +3,7 @@ import { parseSite } from "../../../src/config/load.ts";
 import type { DaemonAnswer } from "../../../src/doctor/daemon.ts";
 import { diagnose } from "../../../src/doctor/diagnose.ts";
 import type { Finding } from "../../../src/doctor/finding.ts";
-import type { PlaceFacts } from "../../../src/doctor/place.ts";
+import type { PlaceFacts, PlaceTrouble } from "../../../src/doctor/place.ts";
 import { verdicts } from "./plans.ts";
 
 describe("network namespaces", () => {
@@ -18,7 +18,7 @@ describe("network namespaces", () => {
       .join(""),
     "/site.toml",
   );
-  function found(blue: PlaceFacts | { readonly error: string }, interfaces: DaemonAnswer["interfaces"] = []) {
+  function found(blue: PlaceFacts | PlaceTrouble, interfaces: DaemonAnswer["interfaces"] = []) {
     const answer = { version: "1", datapath: "kernel", tunnels: 2, established: 1, interfaces };
     const route = { mtu: 1500, local: "192.0.2.1", device: "eth7" };
     const peer = { addresses: ["192.0.2.9"], dnsError: undefined, route, ipsec: "none" } as const;
@@ -57,10 +57,16 @@ describe("network namespaces", () => {
   });
 
   test("one that is not there is waited for", () => {
-    const [finding, ...others] = found({ error: "network namespace blue does not exist" }).filter(({ check }) =>
-      /netns|namespace/.test(check),
-    );
-    expect(finding).toMatchObject({ status: "warning", found: "network namespace blue does not exist" });
-    expect(others).toEqual([]);
+    const judged = (forbidden: boolean) =>
+      found({ error: "it cannot be entered", forbidden }).filter(({ check }) => /netns|namespace/.test(check));
+    expect(judged(false)).toEqual([
+      {
+        check: "network namespace blue",
+        status: "warning",
+        found: "it cannot be entered",
+        advice: "make it: ip netns add blue; the daemon waits for it",
+      },
+    ]);
+    expect(judged(true)).toMatchObject([{ advice: "run l2tpv3-lcc doctor as root" }]);
   });
 });
