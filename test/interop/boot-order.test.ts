@@ -8,7 +8,7 @@ const UP_MS = 10_000;
 /** Long pauses between attempts: whoever comes up within seconds was told, and did not wait for them. */
 const PATIENT = 'reconnect = { min = "60s", max = "60s" }\nretransmit = { initial = "1s", retries = 3 }';
 /** What a command of the daemon takes here, and a handshake. */
-const SOON_MS = 4_000;
+const SOON_MS = 8_000;
 
 let sites: TwoSites;
 

@@ -85,7 +85,15 @@ function start(site: Site, ...args: readonly string[]): DaemonProcess {
 }
 
 /** The daemon itself has things to say before, between and after. */
-const OF_THE_DAEMON = ["recording", "ready", "stopping", "stopped", "datapath-fallback", "configuration-warning"];
+const OF_THE_DAEMON = [
+  "socket-error",
+  "recording",
+  "ready",
+  "stopping",
+  "stopped",
+  "datapath-fallback",
+  "configuration-warning",
+];
 
 function isOfCore({ event }: LogEntry): boolean {
   return !OF_THE_DAEMON.includes(event);
