@@ -21,7 +21,7 @@ const GUEST_MODULES = [
 ];
 
 /** Newer kernels have it built in, or not at all. */
-const MAY_BE_ABSENT = new Set(["drbg", "jitterentropy_rng", "sha512_generic"]);
+const MAY_BE_ABSENT = new Set(["drbg", "jitterentropy_rng", "sha512_generic", "nfnetlink"]);
 
 const UNUSED_IMAGE_LIFE_MS = 30 * 24 * 3600 * 1000;
 
