@@ -232,6 +232,7 @@ describe("the end of sessions and connections", () => {
     );
     world.peer.connect();
     world.peer.restart();
+    world.peer.port = 1702;
     world.peer.connect({ hostName: "other" });
     expect(world.peer.all("SCCRP").map(({ header }) => `${header.ns}/${header.nr}`)).toEqual(["0/1", "0/1"]);
   });
