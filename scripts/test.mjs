@@ -22,7 +22,7 @@ if (filters.length === 0 || filters.includes("check")) await check();
 await vitest("unit", "conformance");
 // By itself: namespaces and fixed ports of this machine, and what takes its time by the clock.
 await vitest("interop");
-// Last, two virtual machines side by side: they keep both processors busy.
+// Last, for they keep both processors busy.
 await vitest("vm");
 report();
 
