@@ -128,10 +128,9 @@ export class DeviceKeeper {
     const kept = known ?? this.#byName.get(news.name);
     if (kept === undefined) return;
     if (known === undefined) {
-      // Another device of the name cannot come while ours has it: ours was made anew, or its number was not known yet.
-      if (kept.index !== 0) return;
-      kept.index = news.index;
-      this.#byIndex.set(news.index, kept);
+      // Its number is not known yet, and the news may be of one that had the name before: the kernel knows.
+      if (kept.index === 0) this.#doubt(kept);
+      return;
     }
     const { device, master, up } = kept;
     // While it is being made its bridge comes last.

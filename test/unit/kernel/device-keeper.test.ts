@@ -211,6 +211,16 @@ test("a device that is gone is lost, once", () => {
   expect(told).toEqual(["lost 1: interface l2-1 is gone: someone removed it or moved it to another network namespace"]);
 });
 
+test("what is still announced of the device that had the name before is not ours", () => {
+  kernel.addDevice("l2-1", "l2tpeth");
+  keeper.added(session(1));
+  const old = 4_711;
+  hear({ type: "link", index: old, name: "l2-1", up: false, master: 0 });
+  hear({ type: "gone", index: old });
+  work();
+  expect(told).toEqual([]);
+});
+
 test("what was not announced is noticed within a minute, or as soon as announcements are known to be lost", () => {
   keep({ addresses: [ADDRESS] });
   deviceOf("l2-1").addresses = [];
