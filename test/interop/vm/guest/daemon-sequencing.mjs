@@ -217,6 +217,8 @@ async function againstStaticTunnel() {
       interfaceName: `our${index}`,
       mtu: "auto",
       bridge: undefined,
+      isolated: false,
+      routes: [],
       addresses: [`${subnet}.1/24`],
     });
     await datapath.raiseSession(100 + index);
@@ -269,6 +271,8 @@ async function checkOneSided(datapath, plain) {
     interfaceName: "our90",
     mtu: "auto",
     bridge: undefined,
+    isolated: false,
+    routes: [],
     addresses: ["192.168.90.1/24"],
   });
   await datapath.raiseSession(190);
