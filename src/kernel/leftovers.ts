@@ -9,8 +9,11 @@ import type { Link } from "./links.ts";
  */
 const ALIAS = /^l2tpv3-lcc: session (\d{1,10}) of tunnel (\d{1,10}), process (\d{1,10}) in (\S+)$/;
 
-/** A sub-interface goes with the l2tpeth device below it, and has a name that is waited for. */
-const KINDS: readonly string[] = ["l2tpeth", "vlan"];
+/**
+ * An l2tpeth device has no kind in rtnetlink, up to Linux 7.2 at least; bridges, veth pairs and the like have one. A
+ * sub-interface goes with the l2tpeth device below it, and has a name that is waited for.
+ */
+const KINDS: readonly string[] = ["", "vlan"];
 
 export interface Owner {
   readonly localControlConnectionId: number;

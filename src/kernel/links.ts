@@ -104,7 +104,7 @@ export interface Link {
   readonly mtu: number;
   /** The number of the bridge that the device is a port of, 0 for none. */
   readonly master: number;
-  /** "bridge", "veth", "l2tpeth"; empty where the driver has no name. */
+  /** "bridge", "veth"; empty where the driver has no name, as for Ethernet cards and l2tpeth devices. */
   readonly kind: string;
   /** Words that somebody has put on it. */
   readonly alias: string;

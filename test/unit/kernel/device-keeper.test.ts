@@ -33,7 +33,7 @@ beforeEach(() => {
 /** Made, put into its bridge and raised, as the datapath does it, with the kernel's announcements of that. */
 function keep(more: Partial<KeptDevice> = {}): void {
   const device = session(1, more);
-  kernel.addDevice("l2-1", "l2tpeth");
+  kernel.addDevice("l2-1");
   if (device.bridge !== undefined) change("l2-1", { master: indexOf("br0"), isolated: device.isolated });
   keeper.added(device);
   announce("l2-1");
@@ -212,7 +212,7 @@ test("a device that is gone is lost, once", () => {
 });
 
 test("what is still announced of the device that had the name before is not ours", () => {
-  kernel.addDevice("l2-1", "l2tpeth");
+  kernel.addDevice("l2-1");
   keeper.added(session(1));
   const old = 4_711;
   hear({ type: "link", index: old, name: "l2-1", up: false, master: 0 });
@@ -266,7 +266,7 @@ test("a device that is made anew counts as up again", () => {
 
 test("a thousand devices are looked at a few at a time", () => {
   for (let id = 1; id <= 1_000; id++) {
-    kernel.addDevice(`l2-${id}`, "l2tpeth");
+    kernel.addDevice(`l2-${id}`);
     keeper.added(session(id));
     announce(`l2-${id}`);
   }

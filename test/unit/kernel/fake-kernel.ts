@@ -196,7 +196,7 @@ export class FakeKernel implements KernelCalls {
     if (!this.tunnels.has(connectionId)) return "ENODEV";
     if (this.sessions.has(sessionId) || this.devices.has(interfaceName)) return "EEXIST";
     this.sessions.set(sessionId, attributes);
-    this.addDevice(interfaceName, "l2tpeth");
+    this.addDevice(interfaceName);
     return "";
   }
 

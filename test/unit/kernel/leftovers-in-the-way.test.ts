@@ -22,7 +22,7 @@ beforeEach(() => {
     closeDescriptor: () => {},
   });
   kernel.tunnels.add(7);
-  kernel.addDevice("l2-1", "l2tpeth");
+  kernel.addDevice("l2-1");
   const device = kernel.devices.get("l2-1");
   const dead = aliasOf({ localSessionId: 9, localControlConnectionId: 9 }).replace(/process \d+/, "process 4194305");
   if (device !== undefined) device.alias = dead;

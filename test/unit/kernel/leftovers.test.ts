@@ -7,7 +7,7 @@ const IDS = { localControlConnectionId: 4_294_967_295, localSessionId: 7 };
 /** Above the largest that Linux gives. */
 const DEAD = 4_194_305;
 
-function link(name: string, alias: string, kind = "l2tpeth"): Link {
+function link(name: string, alias: string, kind = ""): Link {
   return { index: 1, name, up: false, mtu: 1446, master: 0, kind, alias, isolated: false };
 }
 

@@ -42,10 +42,10 @@ test("a link is read from the kernel's answer", () => {
     master: [10, u32],
     information: [18, nested({ kind: [1, text] } as const)],
   } as const;
-  const values = { name: "l2-1", mtu: 1446, master: 2, information: { kind: "l2tpeth" } };
+  const values = { name: "l2-1", mtu: 1446, master: 2, information: { kind: "dummy" } };
   const attributes = encodeAttributes(table, values);
   // IFLA_LINKINFO carries NLA_F_NESTED.
-  expect(attributes.subarray(-16).toString("hex")).toBe(hex("1000 1280 0c00 0100 6c32747065746800"));
+  expect(attributes.subarray(-16).toString("hex")).toBe(hex("1000 1280 0a00 0100 64756d6d79000000"));
   const message = Buffer.concat([header, attributes]);
   const answers = callLinks(
     () => [
@@ -61,7 +61,7 @@ test("a link is read from the kernel's answer", () => {
     {
       errno: "",
       extendedAck: "",
-      link: { index: 5, name: "l2-1", up: true, mtu: 1446, master: 2, kind: "l2tpeth", alias: "", isolated: false },
+      link: { index: 5, name: "l2-1", up: true, mtu: 1446, master: 2, kind: "dummy", alias: "", isolated: false },
     },
     { errno: "ENODEV", extendedAck: "", link: undefined },
   ]);
