@@ -178,6 +178,11 @@ export function parseListen(value: string): { readonly address: string; readonly
   return fits ? { address, port: Number(port) } : undefined;
 }
 
+/** `undefined` unless it is ADDRESS:PORT, an IPv6 address in brackets. */
+export function parseHttpAddress(value: string): { readonly address: string; readonly port: number } | undefined {
+  return parseListen(`udp:${value}`);
+}
+
 function listenAddress(text: string): string | undefined {
   const inBrackets = /^\[(.+)\]$/.exec(text)?.[1];
   const address = canonicalAddress(inBrackets ?? text);

@@ -17,9 +17,11 @@ import {
   asciiName,
   cookie,
   endId,
+  hookCommand,
   interfaceName,
   listenAddress,
   localAddress,
+  metricsAddress,
   mtu,
   netns,
   ROLES,
@@ -80,6 +82,10 @@ export const LCCE_KEYS = {
     trueOrFalse,
     false,
     "Listen at addresses of listen at once, even while this machine has them not; else the daemon waits for them.",
+  ),
+  metrics: optional(
+    metricsAddress,
+    'Where Prometheus finds metrics over HTTP, at /metrics: "127.0.0.1:9101" or "[::1]:9101", port 1 to 65535. Nobody has to authenticate there. Default: nowhere.',
   ),
   log_level: key(
     oneOf("log-level", ["error", "warn", "info", "debug", "trace"]),
@@ -354,11 +360,24 @@ export const SESSION_KEYS = {
   ),
 } as const;
 
-/** Keys of the contract that a later version will take. */
-export const LATER_KEYS = {
-  lcce: ["metrics"],
-  tunnel: [],
-  session: [],
+function hook(when: string): KeyDefinition<readonly string[] | null> {
+  return optional(
+    hookCommand,
+    `What is run ${when}: the absolute path of an executable, and its arguments. Without a shell, with the daemon's rights. Default: nothing.`,
+  );
+}
+
+export const HOOK_KEYS = {
+  "tunnel-up": hook("when a control connection is established"),
+  "tunnel-down": hook("when an established control connection has ended"),
+  "session-up": hook("when a session is established"),
+  "session-down": hook("when an established session has ended"),
+  "circuit-status": hook("when the circuit of either end of an established session becomes active or inactive"),
+  timeout: key(
+    duration("hook-timeout", "100ms", "10m"),
+    "10s",
+    "How long one of them may run before it gets SIGTERM, and two seconds later SIGKILL: 100 ms to 10 min.",
+  ),
 } as const;
 
 /** The values of a table with every default filled in. */
@@ -380,5 +399,6 @@ export type Given<K> = {
 };
 
 export type LcceValues = Complete<typeof LCCE_KEYS>;
+export type HookValues = Complete<typeof HOOK_KEYS>;
 export type TunnelValues = Complete<typeof TUNNEL_KEYS>;
 export type SessionValues = Complete<typeof SESSION_KEYS>;

@@ -16,6 +16,7 @@ import { checkEncapsulations } from "./encapsulation.ts";
 import { encodeEndId } from "./end-id.ts";
 import { parseDuration, parseRouterId } from "./format.ts";
 import { keysGiven } from "./given.ts";
+import { buildHooks } from "./hooks.ts";
 import { checkInlineSecrets } from "./inline-secrets.ts";
 import { nameInterfaces } from "./interface-name.ts";
 import { findKeyLines } from "./key-lines.ts";
@@ -44,7 +45,7 @@ export function parseSite(toml: string, file: string, mode = 0o600): Site {
   const text = toml.replace(/^\ufeff/, "");
   const document = parseToml(text, file);
   const problems = new Problems(file, findKeyLines(text));
-  const { lcce, lcceGiven, lcceWrong, tunnels } = readTables(document, problems);
+  const { lcce, lcceGiven, lcceWrong, hooks, tunnels } = readTables(document, problems);
   checkInlineSecrets(document, file, mode, problems);
   const built = buildTunnels(tunnels, dirname(file), problems);
   checkStatic(built, problems);
@@ -58,9 +59,11 @@ export function parseSite(toml: string, file: string, mode = 0o600): Site {
   checkDialects(built, named.hostname, problems);
   checkEncapsulations(built, lcce.datapath, problems);
   if (tunnels.length === 0) problems.warning([], "no [tunnel.NAME]: there is nothing to do");
+  const builtHooks = buildHooks(hooks, problems);
   problems.throwIfAny();
   return {
     lcce: named,
+    hooks: builtHooks,
     tunnels: built.map(({ tunnel }) => (canBeReached(tunnel, listen) ? tunnel : onlyOpening(tunnel))),
     given: keysGiven(lcceGiven, tunnels),
     warnings: problems.warnings(),
@@ -93,6 +96,7 @@ function buildLcce(values: LcceValues, listen: Site["lcce"]["listen"]): Site["lc
     datapath: values.datapath,
     adminSocket: values.admin_socket,
     logLevel: values.log_level,
+    metrics: values.metrics ?? undefined,
   };
 }
 

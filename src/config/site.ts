@@ -9,6 +9,17 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** What executables may be run for. */
+export const HOOK_EVENTS = ["tunnel-up", "tunnel-down", "session-up", "session-down", "circuit-status"] as const;
+
+export type HookEvent = (typeof HOOK_EVENTS)[number];
+
+export interface HookConfiguration {
+  /** An executable's absolute path and its arguments; of an event that is missing nobody is told. */
+  readonly commands: Readonly<Partial<Record<HookEvent, readonly string[]>>>;
+  readonly timeoutMs: number;
+}
+
 /** The whole of a configuration file: checked, templates applied, defaults filled in. */
 export interface Site {
   readonly lcce: {
@@ -24,7 +35,10 @@ export interface Site {
     /** Absolute path. */
     readonly adminSocket: string;
     readonly logLevel: SiteLogLevel;
+    /** Address and port of the metrics, as configured; `undefined`: there are none. */
+    readonly metrics: string | undefined;
   };
+  readonly hooks: HookConfiguration;
   readonly tunnels: readonly TunnelConfiguration[];
   /** The keys that the file gives, those of templates where they are used: "lcce.listen", "tunnel.paris.mode". */
   readonly given: ReadonlySet<string>;

@@ -1,5 +1,5 @@
 import { didYouMean } from "./did-you-mean.ts";
-import { type Given, LATER_KEYS, LCCE_KEYS, SESSION_KEYS, TUNNEL_KEYS } from "./keys.ts";
+import { type Given, HOOK_KEYS, LCCE_KEYS, SESSION_KEYS, TUNNEL_KEYS } from "./keys.ts";
 import { describeKind, describeValue, type Problems } from "./problems.ts";
 import { defineSchema, type ExplainUnknown, isTable } from "./schema.ts";
 
@@ -35,14 +35,8 @@ interface Template {
   readonly wrong: ReadonlySet<string>;
 }
 
-const UNSUPPORTED = "known key, not supported in this version";
-
-function explain(later: readonly string[], own: object, elsewhere: ReadonlyMap<string, string>): ExplainUnknown {
-  return (key) => {
-    if (later.includes(key)) return UNSUPPORTED;
-    const place = elsewhere.get(key);
-    return place ?? `unknown key${didYouMean(key, [...Object.keys(own), ...elsewhere.keys()])}`;
-  };
+function explain(own: object, elsewhere: ReadonlyMap<string, string>): ExplainUnknown {
+  return (key) => elsewhere.get(key) ?? `unknown key${didYouMean(key, [...Object.keys(own), ...elsewhere.keys()])}`;
 }
 
 function belongsTo(place: string, keys: readonly string[]): [string, string][] {
@@ -52,36 +46,27 @@ function belongsTo(place: string, keys: readonly string[]): [string, string][] {
 const SESSION_PLACE = "[tunnel.NAME.session.NAME]";
 const TUNNEL_PLACE = "[tunnel.NAME]";
 
-const LCCE = defineSchema(
-  LCCE_KEYS,
-  explain(LATER_KEYS.lcce, LCCE_KEYS, new Map(belongsTo(TUNNEL_PLACE, Object.keys(TUNNEL_KEYS)))),
-);
+const LCCE = defineSchema(LCCE_KEYS, explain(LCCE_KEYS, new Map(belongsTo(TUNNEL_PLACE, Object.keys(TUNNEL_KEYS)))));
 export const TUNNEL = defineSchema(
   TUNNEL_KEYS,
-  explain(
-    LATER_KEYS.tunnel,
-    { ...TUNNEL_KEYS, template: 0, session: 0 },
-    new Map(belongsTo(SESSION_PLACE, [...Object.keys(SESSION_KEYS), ...LATER_KEYS.session])),
-  ),
+  explain({ ...TUNNEL_KEYS, template: 0, session: 0 }, new Map(belongsTo(SESSION_PLACE, Object.keys(SESSION_KEYS)))),
 );
 export const SESSION = defineSchema(
   SESSION_KEYS,
-  explain(
-    LATER_KEYS.session,
-    SESSION_KEYS,
-    new Map(belongsTo(TUNNEL_PLACE, [...Object.keys(TUNNEL_KEYS), ...LATER_KEYS.tunnel])),
-  ),
+  explain(SESSION_KEYS, new Map(belongsTo(TUNNEL_PLACE, Object.keys(TUNNEL_KEYS)))),
 );
+const HOOKS = defineSchema(HOOK_KEYS);
+
+const TOP = ["lcce", "hooks", "template", "tunnel"];
 
 /** The whole file, table by table, every key checked by itself; what keys mean together is judged later. */
 export function readTables(document: unknown, problems: Problems) {
   const top = isTable(document) ? document : {};
   for (const name of Object.keys(top)) {
-    if (!["lcce", "template", "tunnel"].includes(name)) {
-      problems.error([name], `unknown table or key${didYouMean(name, ["lcce", "template", "tunnel"])}`);
-    }
+    if (!TOP.includes(name)) problems.error([name], `unknown table or key${didYouMean(name, TOP)}`);
   }
   const lcce = LCCE.check(top["lcce"] ?? {}, ["lcce"], problems);
+  const hooks = HOOKS.check(top["hooks"] ?? {}, ["hooks"], problems);
   const templates = new Map<string, Template>();
   for (const [name, table] of named(top["template"], ["template"], problems)) {
     templates.set(name, readTemplate(table, ["template", name], problems));
@@ -89,15 +74,20 @@ export function readTables(document: unknown, problems: Problems) {
   const tunnels = named(top["tunnel"], ["tunnel"], problems).map(([name, table]) =>
     readTunnel(name, table, templates, problems),
   );
-  return { lcce: LCCE.complete(lcce.given), lcceGiven: lcce.given, lcceWrong: lcce.wrong, tunnels };
+  return {
+    lcce: LCCE.complete(lcce.given),
+    lcceGiven: lcce.given,
+    lcceWrong: lcce.wrong,
+    hooks: HOOKS.complete(hooks.given),
+    tunnels,
+  };
 }
 
 /** Session keys may stand in the template itself, or in its session table, which goes before. */
 function readTemplate(table: Table, path: readonly string[], problems: Problems): Template {
   const { session, template, ...keys } = table;
   if (template !== undefined) problems.error([...path, "template"], "a template cannot use another template");
-  const isSessionKey = ([key]: [string, unknown]) =>
-    Object.hasOwn(SESSION_KEYS, key) || LATER_KEYS.session.some((later) => later === key);
+  const isSessionKey = ([key]: [string, unknown]) => Object.hasOwn(SESSION_KEYS, key);
   const entries = Object.entries(keys);
   const tunnel = TUNNEL.check(Object.fromEntries(entries.filter((entry) => !isSessionKey(entry))), path, problems);
   const general = SESSION.check(Object.fromEntries(entries.filter(isSessionKey)), path, problems);

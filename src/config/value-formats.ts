@@ -4,6 +4,7 @@ import {
   isInterfaceName,
   isUnicast,
   matching,
+  parseHttpAddress,
   parseListen,
   parseRouterId,
   text,
@@ -71,6 +72,22 @@ export const listenAddress = text(
   "listen-address",
   "udp:ADDRESS:PORT with a port from 1 to 65535, or ip:ADDRESS, with an IPv4 address or an IPv6 address in brackets",
   (value) => parseListen(value) !== undefined,
+);
+
+export const metricsAddress = text(
+  "metrics-address",
+  "ADDRESS:PORT with a port from 1 to 65535, an IPv6 address in brackets",
+  (value) => parseHttpAddress(value) !== undefined,
+);
+
+/** What execve takes: no NUL in any word. */
+export const hookCommand = matching(
+  "hook-command",
+  'a list of strings: the absolute path of an executable ("/etc/l2tpv3-lcc/hooks/notify"), then its arguments',
+  (value): value is readonly string[] =>
+    Array.isArray(value) &&
+    value.every((word) => typeof word === "string" && !word.includes("\0")) &&
+    /^\/.*[^/]$/s.test(String(value[0])),
 );
 
 export const localAddress: Format<string> = {

@@ -11,7 +11,7 @@ import { Authentication, type AuthenticationState } from "./authentication.ts";
 import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant, LocalEndpoint } from "./core.ts";
 import { type Dialect, dialectNamed, firstDialect, type SpokenDialect } from "./dialects.ts";
-import { encapsulationOf, endpointText, familyOf, sameEndpoint } from "./endpoint.ts";
+import { encapsulationOf, endpointText, familyOf } from "./endpoint.ts";
 import type { Flow } from "./flows.ts";
 import {
   type ChannelState,
@@ -209,6 +209,7 @@ export class ControlConnection {
   /** Takes a message's sequence numbers; returns the messages that are due in order now (RFC 3931 4.2). */
   receive(decoded: DecodedMessage, turn: Turn): readonly DecodedMessage[] {
     this.#heardFromPeer(turn);
+    turn.count(this.state.tunnel, "received");
     turn.touched.add(this);
     const { ns, nr } = decoded.header;
     if (this.#channel.acknowledge(nr)) this.#restartRetransmission(turn);
@@ -285,8 +286,9 @@ export class ControlConnection {
   /** Sends what is due and acknowledges what nothing else acknowledged. Called once when a turn ends. */
   flush(turn: Turn): void {
     const { channel } = this.state;
-    for (const { octets } of this.#channel.sendable((message, ns) => this.#encode(message, ns, turn))) {
+    for (const { octets, again } of this.#channel.sendable((message, ns) => this.#encode(message, ns, turn))) {
       this.#transmit(octets, turn);
+      if (again) turn.count(this.state.tunnel, "retransmitted");
     }
     if (channel.outstanding.length > 0 && !turn.timers.isSet(this.#key("retransmit")))
       this.#restartRetransmission(turn);
@@ -458,11 +460,12 @@ export class ControlConnection {
   }
 
   #transmit(encoded: Uint8Array, turn: Turn): void {
-    const { channel, remote, socket, listener } = this.state;
+    const { channel, remote, socket, listener, tunnel } = this.state;
     // A retransmission carries today's Nr (RFC 3931 4.2) and a digest over it; what went out before stays as it is.
     const octets = encoded.slice();
     patchNr(octets, channel.nr);
     this.authentication.sign(octets);
+    turn.count(tunnel, "sent");
     if (socket !== 0) turn.emit({ type: "send", localControlConnectionId: socket, to: remote, octets });
     else if (listener !== undefined) turn.emit({ type: "reply", from: listener, to: remote, octets });
   }
@@ -498,23 +501,4 @@ function isCallRequest(message: ControlMessage): message is ControlMessage<"ICRQ
 
 function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {
   return decoded.kind === "message" && decoded.message.name === "ACK";
-}
-
-/**
- * Sockets of earlier connections of `others` with the same two endpoints would take the successor's packets: they are
- * given up, and what is still to be said on those connections goes through the successor's. Over IP every connection's
- * messages find its own socket, by the Control Connection ID.
- */
-export function takeOverSockets(
-  successor: ControlConnection,
-  remote: Endpoint,
-  others: readonly ControlConnection[],
-  turn: Turn,
-): void {
-  if (encapsulationOf(remote) === "ip") return;
-  for (const other of others) {
-    const { socket, life } = other.state;
-    const competes = other !== successor && socket === other.id && life !== "open";
-    if (competes && sameEndpoint(other.state.remote, remote)) other.yieldSocketTo(successor, turn);
-  }
 }

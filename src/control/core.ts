@@ -207,5 +207,6 @@ export interface Core {
   nextDeadline(): Instant | undefined;
   /** True when no control connection waits for its peer; lingering ones only answer what comes. */
   idle(): boolean;
-  view(): LcceView;
+  /** Of all tunnels, or of the one with this name. */
+  view(tunnel?: string): LcceView;
 }

@@ -1,6 +1,6 @@
 import type { ControlConnection } from "./control-connection.ts";
 import type { Endpoint } from "./core.ts";
-import { encapsulationOf, isAddress, isAnyAddress } from "./endpoint.ts";
+import { encapsulationOf, isAddress, isAnyAddress, sameEndpoint } from "./endpoint.ts";
 import { ERROR, generalError, type Result } from "./result-codes.ts";
 import type { Turn } from "./turn.ts";
 
@@ -46,4 +46,23 @@ function sameFlow(one: Flow, other: Flow): boolean {
 /** One that is not known yet may be any. */
 function mayBeSame(one: string, other: string): boolean {
   return one === other || [one, other].some((address) => !isAddress(address) || isAnyAddress(address));
+}
+
+/**
+ * Sockets of earlier connections of `others` with the same two endpoints would take the successor's packets: they are
+ * given up, and what is still to be said on those connections goes through the successor's. Over IP every connection's
+ * messages find its own socket, by the Control Connection ID.
+ */
+export function takeOverSockets(
+  successor: ControlConnection,
+  remote: Endpoint,
+  others: readonly ControlConnection[],
+  turn: Turn,
+): void {
+  if (encapsulationOf(remote) === "ip") return;
+  for (const other of others) {
+    const { socket, life } = other.state;
+    const competes = other !== successor && socket === other.id && life !== "open";
+    if (competes && sameEndpoint(other.state.remote, remote)) other.yieldSocketTo(successor, turn);
+  }
 }

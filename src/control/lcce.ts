@@ -20,10 +20,11 @@ import { discardForged } from "./sccrq.ts";
 import { Session } from "./session.ts";
 import type { StaticSession } from "./static-session.ts";
 import { StaticTunnel } from "./static-tunnel.ts";
+import { statisticsOf, type TunnelStatistics } from "./statistics.ts";
 import { surroundingsChanged } from "./surroundings.ts";
 import { TimerTable } from "./timer-table.ts";
 import { Tunnel } from "./tunnel.ts";
-import type { SavedTunnel } from "./tunnel-state.ts";
+import { countMessage, type SavedTunnel } from "./tunnel-state.ts";
 import type { Timer, Turn } from "./turn.ts";
 import { isDualSccrq, receiveVersion2 } from "./version2.ts";
 import type { LcceView } from "./view.ts";
@@ -151,6 +152,7 @@ export class Lcce implements Core {
         this.#serialNumber = (this.#serialNumber + 1) >>> 0;
         return this.#serialNumber;
       },
+      count: (tunnel, what) => countMessage(this.#tunnels.get(tunnel)?.state, what),
       mayRefuse: () => this.#refusals.allows(now, (words) => turn.log("warn", "too-many-refusals", words, {})),
     };
     act(turn);
@@ -417,13 +419,15 @@ export class Lcce implements Core {
     }
   }
 
-  view(): LcceView {
+  view(name?: string): LcceView {
     const { hostname, routerId } = this.#configuration;
-    return {
-      hostname,
-      routerId,
-      tunnels: Array.from(this.#tunnels.values(), (tunnel) => viewOf(tunnel, this.#connections)),
-    };
+    const tunnels = name === undefined ? [...this.#tunnels.values()] : [this.#tunnels.get(name) ?? []].flat();
+    return { hostname, routerId, tunnels: tunnels.map((tunnel) => viewOf(tunnel, this.#connections)) };
+  }
+
+  /** What is counted, of every tunnel in the order of the configuration. */
+  statistics(): readonly TunnelStatistics[] {
+    return Array.from(this.#tunnels.values(), (tunnel) => statisticsOf(tunnel, this.#connections));
   }
 }
 

@@ -11,6 +11,8 @@ import { isOldSequence, nextSequence, sequenceDistance } from "./sequence.ts";
 export interface Outstanding<Outgoing> {
   readonly ns: number;
   readonly message: Outgoing;
+  /** It goes out again: a retransmission. */
+  again: boolean;
   /** As encoded for the first transmission; Nr (and the digest over it) is renewed with every later one. */
   octets: Uint8Array;
 }
@@ -177,6 +179,7 @@ export class ReliableChannel<Outgoing, Incoming> {
       state.inFlight += 1;
       state.acknowledgementDue = false;
       yield outstanding;
+      outstanding.again = true;
     }
   }
 
@@ -185,6 +188,7 @@ export class ReliableChannel<Outgoing, Incoming> {
     const { state } = this;
     state.waiting.unshift(message);
     const sent = this.#sendFirst(encode) as Outstanding<Outgoing>;
+    sent.again = true;
     if (state.inFlight === state.outstanding.length - 1) state.inFlight += 1;
     state.acknowledgementDue = false;
     return sent;
@@ -194,7 +198,7 @@ export class ReliableChannel<Outgoing, Incoming> {
     const { state } = this;
     const message = state.waiting.shift() ?? state.waitingBehind.shift();
     if (message === undefined) return undefined;
-    const outstanding = { ns: state.nextNs, message, octets: encode(message, state.nextNs) };
+    const outstanding = { ns: state.nextNs, message, octets: encode(message, state.nextNs), again: false };
     state.nextNs = nextSequence(state.nextNs);
     state.outstanding.push(outstanding);
     return outstanding;

@@ -25,8 +25,15 @@ export class SessionJournal {
     turn.log("info", event, message, this.context);
   }
 
+  /** It is up. */
+  established(interfaceName: string, turn: Turn): void {
+    this.#session.outcomes.established += 1;
+    this.note("session-established", `session is up on ${interfaceName}`, turn);
+  }
+
   fail(reason: string, turn: Turn): void {
     this.#session.lastError = reason;
+    this.#session.outcomes.failed += 1;
     turn.log("warn", "session-failed", reason, this.context);
   }
 

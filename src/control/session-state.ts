@@ -3,6 +3,7 @@ import { type L2Sublayer, type Sequencing, sendsSequenced } from "./admission.ts
 import type { SessionConfiguration } from "./configuration.ts";
 import type { CircuitCondition, CircuitErrorCounts, Instant, SessionParameters } from "./core.ts";
 import type { Dialect } from "./dialects.ts";
+import type { Outcomes } from "./statistics.ts";
 
 export const NO_OCTETS = new Uint8Array(0);
 export const NO_ERRORS: CircuitErrorCounts = { hardwareOverruns: 0, bufferOverruns: 0, timeouts: 0, alignments: 0 };
@@ -53,6 +54,8 @@ export interface SessionState {
   remoteErrors: CircuitErrorCounts;
   /** Failed attempts in a row. */
   failures: number;
+  /** Calls that were established, attempts and calls that failed: since the daemon began. */
+  readonly outcomes: Outcomes;
   /** An administrator closed it; until an administrator opens it. */
   closed: boolean;
   since: Instant;
@@ -87,6 +90,7 @@ export function initialSessionState(configuration: SessionConfiguration, now: In
     remoteCircuitStatus: 0,
     remoteErrors: NO_ERRORS,
     failures: 0,
+    outcomes: { established: 0, failed: 0 },
     closed: false,
     since: now,
     lastError: "",

@@ -412,7 +412,7 @@ export class Session {
     turn.timers.stop(this.#setupKey);
     this.#retry.reset();
     this.state.lastError = "";
-    this.#journal.note("session-established", `session is up on ${this.configuration.interfaceName}`, turn);
+    this.#journal.established(this.configuration.interfaceName, turn);
     this.#forward(turn);
     this.#reports.tellErrors(connection, turn);
   }

@@ -77,7 +77,7 @@ export class StaticSession implements AnySession {
     // Nobody tells of the peer's circuit: it counts as active.
     Object.assign(state, { forwarding: true, lastError: "", remoteCircuitStatus: CIRCUIT.active });
     this.#enter("established", turn);
-    this.#journal.note("session-established", `session is up on ${this.configuration.interfaceName}`, turn);
+    this.#journal.established(this.configuration.interfaceName, turn);
     turn.emit({ type: "raise-session", localSessionId: this.#numbers.localSessionId });
   }
 

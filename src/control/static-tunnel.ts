@@ -139,6 +139,7 @@ export class StaticTunnel implements AnyTunnel {
     this.#retry.reset();
     connection.enter("established", turn);
     if (this.#numbers.watched) connection.startHello(turn);
+    this.state.outcomes.established += 1;
     turn.log("info", "control-connection-established", words, connection.context);
     for (const session of this.sessions.values()) session.raise(connection, turn);
   }
@@ -256,6 +257,7 @@ export class StaticTunnel implements AnyTunnel {
 
   #fail(reason: string, turn: Turn): void {
     this.state.lastError = reason;
+    this.state.outcomes.failed += 1;
     turn.log("warn", "control-connection-failed", reason, { tunnel: this.state.name });
   }
 }

@@ -3,6 +3,7 @@ import type { Instant } from "./core.ts";
 import { canonicalAddress } from "./endpoint.ts";
 import type { Result } from "./result-codes.ts";
 import type { SessionState } from "./session-state.ts";
+import type { MessageCounts, Outcomes } from "./statistics.ts";
 
 /** Plain data: what a tunnel remembers from one control connection to the next. */
 export interface TunnelState {
@@ -25,6 +26,9 @@ export interface TunnelState {
   lastError: string;
   /** Messages dropped because their digest was missing or wrong. */
   readonly forged: { count: number; loggedAt: Instant };
+  readonly messages: MessageCounts;
+  /** Connections that were established, attempts and connections that failed: since the daemon began. */
+  readonly outcomes: Outcomes;
   /** SCCRQs taken in one second of the clock. */
   readonly answers: { second: number; count: number };
 }
@@ -33,6 +37,10 @@ export interface TunnelState {
 export interface SavedTunnel {
   readonly state: TunnelState;
   readonly sessions: readonly SessionState[];
+}
+
+export function countMessage(state: TunnelState | undefined, what: keyof MessageCounts): void {
+  if (state !== undefined) state.messages[what] += 1;
 }
 
 export function initialState({ name, peer }: TunnelConfiguration, now: Instant): TunnelState {
@@ -49,6 +57,8 @@ export function initialState({ name, peer }: TunnelConfiguration, now: Instant):
     since: now,
     lastError: "",
     forged: { count: 0, loggedAt: 0 },
+    messages: { sent: 0, received: 0, retransmitted: 0 },
+    outcomes: { established: 0, failed: 0 },
     answers: { second: 0, count: 0 },
   };
 }

@@ -7,9 +7,10 @@ import type { AnyTunnel } from "./any-tunnel.ts";
 import { Authentication } from "./authentication.ts";
 import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
 import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
-import { type ConnectionOrigin, ControlConnection, takeOverSockets } from "./control-connection.ts";
+import { type ConnectionOrigin, ControlConnection } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
 import { anyAddress, encapsulationOf, familyOf, familyOfLocal, isLinkLocal } from "./endpoint.ts";
+import { takeOverSockets } from "./flows.ts";
 import { learnPeer, logDialect, opening, openingFlaw, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { PeerLookup } from "./peer-lookup.ts";
@@ -302,6 +303,7 @@ export class Tunnel implements AnyTunnel {
     });
     connection.startHello(turn);
     this.#lookup.watch(turn);
+    this.state.outcomes.established += 1;
     const words = `control connection with ${state.peerHostname} is established`;
     turn.log("info", "control-connection-established", words, connection.context);
     logDialect(connection, turn);
@@ -365,6 +367,7 @@ export class Tunnel implements AnyTunnel {
     // What becomes of a half-open one says nothing about the connection that counts.
     const counts = connection === undefined || this.state.live === 0 || this.state.live === connection.id;
     if (counts) this.state.lastError = reason;
+    this.state.outcomes.failed += 1;
     turn.log("warn", "control-connection-failed", reason, connection?.context ?? { tunnel: this.state.name });
   }
 

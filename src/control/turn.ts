@@ -2,6 +2,7 @@ import type { ControlConnection } from "./control-connection.ts";
 import type { Effect, Entropy, Instant, LogEffect } from "./core.ts";
 import type { Registry } from "./registry.ts";
 import type { Session } from "./session.ts";
+import type { MessageCounts } from "./statistics.ts";
 import type { TimerTable } from "./timer-table.ts";
 
 /** What a deadline is for; `id` is the local id of the connection or session, or the tunnel's name. */
@@ -38,6 +39,8 @@ export interface Turn {
   log(level: LogEffect["level"], event: string, message: string, context: LogContext): void;
   /** Serial Number AVP of the next call: increases from call to call (RFC 3931 5.4.4). */
   nextSerialNumber(): number;
+  /** One more control message of this tunnel's connections. */
+  count(tunnel: string, what: keyof MessageCounts): void;
   /** Whether one more SCCRQ may be refused aloud this second: nobody's flood is to be reflected, or to fill the log. */
   mayRefuse(): boolean;
 }

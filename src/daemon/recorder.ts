@@ -132,7 +132,7 @@ class RecordingCore implements Core {
     return this.#core.idle();
   }
 
-  view(): LcceView {
-    return this.#core.view();
+  view(tunnel?: string): LcceView {
+    return this.#core.view(tunnel);
   }
 }

@@ -7,6 +7,7 @@ import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
 import { followCircuits } from "./circuits.ts";
 import { SystemEntropy } from "./entropy.ts";
+import { Hooks } from "./hooks.ts";
 import { listenAt } from "./listen.ts";
 import { Listeners, listenText } from "./listeners.ts";
 import { type Log, openLog } from "./log.ts";
@@ -19,6 +20,8 @@ import { ownRouterId } from "./router-id.ts";
 import { monotonicNow, Shell } from "./shell.ts";
 import type { StopSignals } from "./stop-signals.ts";
 import { followSurroundings, Surroundings } from "./surroundings.ts";
+import { openTelemetry, type Telemetry } from "./telemetry.ts";
+import { Transitions } from "./transitions.ts";
 import { packageVersion } from "./version.ts";
 
 export interface RunOptions {
@@ -48,7 +51,7 @@ export async function run(options: RunOptions): Promise<number> {
 }
 
 async function serve({ site, configPath, signals, recordPath }: RunOptions, log: Log): Promise<void> {
-  const { hostname, routerId, adminSocket } = site.lcce;
+  const { hostname, routerId, adminSocket, metrics } = site.lcce;
   const version = packageVersion();
   const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
   const datapath = await chooseDatapath(site, log, {
@@ -65,13 +68,17 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const now = monotonicNow();
   const recorder = recording && new Recorder(recording, version, configuration, now);
   const lcce = new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
-  const core = recorder?.core(lcce) ?? lcce;
+  const hooks = new Hooks(site.hooks, log);
+  const transitions = new Transitions((transition) => hooks.tell(transition));
+  const taken = recorder?.core(lcce) ?? lcce;
+  const core = hooks.wanted ? transitions.watch(taken) : taken;
   const shell = new Shell(core, datapath, log, site.tunnels);
   const listeners = new Listeners(shell.transport, log, site.lcce.freebind);
   const namespaces = new Namespaces(site, { core: shell, sockets: shell.transport, listeners, datapath, log });
-  const monitors: (LinkMonitor | undefined)[] = [];
+  const monitors: (LinkMonitor | Telemetry | undefined)[] = [];
   const closeAll = async () => {
     shell.close();
+    hooks.stop();
     await Promise.all([...monitors.map((monitor) => monitor?.close()), namespaces.close()]);
     await datapath.close();
     recording?.close();
@@ -85,6 +92,9 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
     const reloader = new Reloader(site, configPath, (input) => shell.accept(input), log);
     signals.onHangUp(() => shell.stopping || reloader.reload());
     const daemon = { site, core, shell, datapath, version, reloader };
+    if (metrics !== undefined) {
+      monitors.push(await openTelemetry(metrics, { lcce, datapath, hooks, version }, log));
+    }
     const admin = await openAdminSocket(adminSocket, (request) => administer(request, daemon));
     monitors.push(await followCircuits(site, shell, log));
     shell.accept({ type: "start" });
@@ -104,6 +114,8 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
     // Every StopCCN acknowledged, or given up on after a retransmission cycle.
     await Promise.race([shell.idle(), signals.second]);
     await admin.close();
+    transitions.look();
+    await Promise.race([hooks.finish(), signals.second]);
   } finally {
     await closeAll();
   }

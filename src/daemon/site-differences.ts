@@ -10,7 +10,7 @@ const KEYS: Readonly<Record<string, string>> = { interfaceName: "interface", sec
 const NOT_KEYS: readonly string[] = ["name", "warnings", "given"];
 
 /** Parts that are no table in the file: their keys stand beside the others. */
-const FLAT: readonly string[] = ["static", "leftToDialect", "authentication"];
+const FLAT: readonly string[] = ["static", "leftToDialect", "authentication", "commands"];
 
 /** In the file each of them is a table of its own, by name. */
 const TABLES: Readonly<Record<string, string>> = { tunnels: "tunnel", sessions: "session" };

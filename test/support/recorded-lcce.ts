@@ -48,7 +48,7 @@ export class RecordedLcce extends Lcce {
       expire: (at) => this.#note(at, undefined, super.expire(at)),
       nextDeadline: () => super.nextDeadline(),
       idle: () => super.idle(),
-      view: () => super.view(),
+      view: (tunnel) => super.view(tunnel),
       witnesses: (datagram) => super.witnesses(datagram),
     });
   }

@@ -19,7 +19,9 @@ const NETWORK =
   'allowed: a list, each element a network with prefix length, and its router ("10.2.0.0/16 via 10.0.0.2", "2001:db8:2::/48")';
 const TOS = "allowed: an integer from 0 to 252 whose ECN bits (the lowest two) are 0: a multiple of 4";
 const NAME = "allowed: 1 to 64 letters, digits, hyphens, underscores and dots, not beginning with a hyphen or dot";
-const LATER = "known key, not supported in this version";
+const METRICS = "allowed: ADDRESS:PORT with a port from 1 to 65535, an IPv6 address in brackets";
+const HOOK =
+  'allowed: a list of strings: the absolute path of an executable ("/etc/l2tpv3-lcc/hooks/notify"), then its arguments';
 
 type Row = readonly [toml: string, message: string];
 
@@ -50,13 +52,28 @@ describe("one wrong value", () => {
       'admin_socket: found "admin.sock", allowed: an absolute path of at most 107 octets',
     ],
     ["log_level = true", 'log_level: found true, allowed: "error", "warn", "info", "debug" or "trace"'],
-    ['metrics = "127.0.0.1:9101"', `metrics: ${LATER}`],
+    ['metrics = "127.0.0.1:0"', `metrics: found "127.0.0.1:0", ${METRICS}`],
+    ['metrics = "::1:9101"', `metrics: found "::1:9101", ${METRICS}`],
+    ['metrics = "localhost:9101"', `metrics: found "localhost:9101", ${METRICS}`],
+    ["metrics = 9101", `metrics: found 9101, ${METRICS}`],
     ['hostnam = "x"', 'hostnam: unknown key, did you mean "hostname"?'],
     ["zzz = 1", "zzz: unknown key"],
     ['peer = "192.0.2.2"', "peer: unknown key here: peer belongs into [tunnel.NAME]"],
   ];
   test.each(LCCE)("[lcce] %s", (toml, message) => {
     expect(complaint(`[lcce]\n${toml}\n${PEER}`)).toBe(`site.toml:2: lcce.${message}`);
+  });
+
+  const HOOKS: readonly Row[] = [
+    ['tunnel-up = "/bin/true"', `tunnel-up: found "/bin/true", ${HOOK}`],
+    ["tunnel-up = []", `tunnel-up: found an empty list, ${HOOK}`],
+    ['tunnel-up = ["bin/true"]', `tunnel-up: found a list, ${HOOK}`],
+    ['tunnel-up = ["/bin/true", 5]', `tunnel-up: found a list, ${HOOK}`],
+    ['tunel-up = ["/bin/true"]', 'tunel-up: unknown key, did you mean "tunnel-up"?'],
+    ['timeout = "1ms"', `timeout: found "1ms", ${DURATION} "100ms" to "10m"`],
+  ];
+  test.each(HOOKS)("[hooks] %s", (toml, message) => {
+    expect(complaint(`[hooks]\n${toml}\n${PEER}`)).toBe(`site.toml:2: hooks.${message}`);
   });
 
   const TUNNEL: readonly Row[] = [
