@@ -34,24 +34,24 @@ export function avpsOf(decoded: DecodedMessage): AvpValues {
 
 /**
  * Why a message cannot be accepted as it stands: an AVP with its M bit set that is not understood or malformed
- * (RFC 3931 5.2, 7.1), or a required AVP that is missing. `undefined`: nothing wrong with its form.
+ * (RFC 3931 5.2, 7.1), or a required AVP that is missing. `undefined`: nothing wrong with its form. `mayLack`: what peers of
+ * this dialect are known to leave out.
  */
-export function formFlaw(decoded: DecodedMessage): Result | undefined {
+export function formFlaw(decoded: DecodedMessage, mayLack: readonly AvpName[] = []): Result | undefined {
   if (decoded.kind !== "message" && decoded.kind !== "incomplete") return undefined;
   const refused = decoded.refused[0];
   if (refused !== undefined) return refusedAvp(refused);
   if (decoded.kind === "message") return undefined;
-  const missing = decoded.missing.filter((name) => !isDispensable(name, decoded));
+  const missing = decoded.missing.filter((name) => !mayLack.includes(name) && !isDispensable(name, decoded));
   return missing.length === 0 ? undefined : missingAvp(decoded.name, missing);
 }
 
 /**
- * RFC 3931 6.2, 6.6 and 6.7 want them, but nothing depends on them and known peers leave them out: a Serial Number, an
- * ICRP's Circuit Status, and an SCCRP's Router ID where it is one of the drafts', with the Protocol Version of RFC 2661.
+ * RFC 3931 6.2 and 6.6 want them, but nothing depends on them and known peers leave them out: a Serial Number, and an SCCRP's
+ * Router ID where it is one of the drafts', with the Protocol Version of RFC 2661.
  */
 function isDispensable(avp: AvpName, decoded: Extract<DecodedMessage, { readonly kind: "incomplete" }>): boolean {
   if (avp === "serialNumber") return true;
-  if (decoded.name === "ICRP") return avp === "circuitStatus";
   return decoded.name === "SCCRP" && avp === "routerId" && isOfDrafts(decoded);
 }
 
@@ -203,6 +203,10 @@ export type TieOutcome = "won" | "lost" | "equal" | "neither";
 
 export function isFarewell(decoded: DecodedMessage): boolean {
   return decoded.kind === "message" && decoded.message.name === "StopCCN";
+}
+
+export function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {
+  return decoded.kind === "message" && decoded.message.name === "ACK";
 }
 
 /** `undefined` for a ZLB and for a message of a type that we do not know. */

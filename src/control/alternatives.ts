@@ -1,5 +1,5 @@
 import { canonicalAddress, familyOf } from "./endpoint.ts";
-import { ERROR, type Result } from "./result-codes.ts";
+import { ERROR, GENERAL_ERROR, type Result } from "./result-codes.ts";
 
 const IPV6_IN_BRACKETS = /^\[([0-9A-Fa-f:.]+)\]$/;
 
@@ -9,7 +9,8 @@ const IPV6_IN_BRACKETS = /^\[([0-9A-Fa-f:.]+)\]$/;
  * none for any other result.
  */
 export function alternativesOf(result: Result | undefined): readonly string[] {
-  if (result?.error !== ERROR.tryAnotherDirected) return [];
+  // An error code belongs to result 2 (RFC 3931 5.4.2).
+  if (result?.result !== GENERAL_ERROR || result.error !== ERROR.tryAnotherDirected) return [];
   return (result.message ?? "").split(",").flatMap((part) => {
     const word = part.trim();
     const inBrackets = IPV6_IN_BRACKETS.exec(word)?.[1];

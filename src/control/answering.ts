@@ -43,15 +43,26 @@ export function receiveSccrq(tunnel: Answerer, request: Request, turn: Turn): vo
     return isRetransmission(sccrq, connection);
   });
   if (known !== undefined) {
-    known.receiveSccrqAgain(decoded, turn);
+    if (mayAnswer(tunnel.state, turn)) known.receiveSccrqAgain(decoded, turn);
     return;
   }
   const { name, netns, bindDevice } = tunnel.configuration;
   const flaw =
     flawOfSccrq(sccrq, tunnel.configuration, tunnel.state.closed, turn) ??
     flowFlaw({ tunnel: name, local: sccrq.to, remote: from, netns, bindDevice }, turn);
-  if (flaw !== undefined) refuse(tunnel, sccrq, flaw, turn);
+  if (flaw !== undefined) refuseFlawed(tunnel, sccrq, flaw, turn);
   else if (mayAnswer(tunnel.state, turn) && settleTie(tunnel, sccrq, turn)) answer(tunnel, sccrq, turn);
+}
+
+/**
+ * RFC 3931 7.2 would have an attempt of ours end where such an SCCRQ wins the tie. It goes on: anybody can send one that
+ * cannot be accepted, and a peer that has been refused hears our next retransmission.
+ */
+function refuseFlawed(tunnel: Answerer, sccrq: Sccrq, flaw: Result, turn: Turn): void {
+  refuse(tunnel, sccrq, flaw, turn);
+  if (tunnel.live(turn)?.established !== true) {
+    tunnel.state.lastError = `SCCRQ refused: ${describeResult("StopCCN", flaw)}`;
+  }
 }
 
 /** RFC 3931 5.4.3. Returns whether the peer's SCCRQ is to be answered. */

@@ -134,25 +134,32 @@ export class Authentication {
   /**
    * Whether a received message may be looked at (RFC 3931 4.3): authenticated, it needs a right digest; otherwise a
    * wrong one means that it was damaged. Learns the peer's nonce and secret from what is right, and from nothing else.
+   * `isNew`: it is none that was said before, which anybody can repeat.
    */
-  verify(octets: Uint8Array): boolean {
+  verify(octets: Uint8Array, isNew = true): boolean {
     if (!this.authenticated) return this.#isWhole(octets);
     const opening = isType(octets, "SCCRQ") || isType(octets, "SCCRP");
-    const nonce = opening ? peekNonce(octets) : this.state.remoteNonce;
+    // The first one counts: another SCCRP answers somebody who has repeated our SCCRQ.
+    const isFirst = opening && this.state.remoteNonce.length === 0;
+    const nonce = isFirst ? peekNonce(octets) : this.state.remoteNonce;
     // Authentication works in both directions or not at all.
     if (nonce === undefined) return false;
     const secret = this.#verifyWith(octets, nonce);
     if (secret === undefined) return false;
-    if (opening) this.state.remoteNonce = nonce;
-    this.state.provenSecret = secret;
+    if (isFirst) this.state.remoteNonce = nonce;
+    const { provenSecret } = this.state;
+    // A retransmission may show the newer secret first; what shows the older one may be a replay.
+    if (isNew || provenSecret < 0 || secret < provenSecret) this.state.provenSecret = secret;
     return true;
   }
 
   /**
    * The integrity check. Whoever signs one message signs them all; where we do so too, one that comes without a digest was
-   * damaged. A ZLB has no room for one, and is allowed without authentication (RFC 3931 6.15).
+   * damaged. A ZLB has no room for one, and is allowed without authentication (RFC 3931 6.15). A nonce asks for
+   * authentication, which works in both directions or not at all (RFC 3931 4.3).
    */
   #isWhole(octets: Uint8Array): boolean {
+    if (peekNonce(octets) !== undefined) return false;
     const result = verifyMessage(octets, this.#keys, NOTHING);
     if (result === "missing") return !(this.signs && this.state.peerSigns) || isZlb(octets);
     if (result === "wrong") return false;

@@ -35,7 +35,7 @@ export function receiveSessionMessage(
   turn: Turn,
 ): void {
   const avps = avpsOf(decoded);
-  const flaw = formFlaw(decoded);
+  const flaw = formFlaw(decoded, name === "ICRP" ? connection.dialect.icrpLacks : []);
   if (name === "ICRQ" || name === "OCRQ") receiveRequest(tunnel, connection, name, avps, flaw, turn);
   else {
     const session = findSession(tunnel, connection, avps, turn);
@@ -130,8 +130,11 @@ function sessionFor(
   avps: AvpValues,
 ): Session | { readonly flaw: Result } {
   const session = sessions.attachedTo(avps, dialect);
-  const flaw = "flaw" in session ? session.flaw : callFlaw(name, session, avps);
-  return flaw === undefined ? session : { flaw };
+  if ("flaw" in session) return session;
+  const flaw = callFlaw(name, session, avps);
+  if (flaw === undefined) return session;
+  if (!session.busy) session.state.lastError = `call refused: ${describeResult("CDN", flaw)}`;
+  return { flaw };
 }
 
 function callFlaw(name: Request, { configuration, state }: Session, avps: AvpValues): Result | undefined {

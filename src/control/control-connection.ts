@@ -1,12 +1,13 @@
 import type { DecodedMessage } from "../avp/decode.ts";
 import { encodeMessage, encodeZlb } from "../avp/encode.ts";
-import { patchNr } from "../avp/header.ts";
+import { decodeHeader, patchNr } from "../avp/header.ts";
 import type { ControlMessage } from "../avp/messages.ts";
 import {
   type ControlConnectionEffect,
   type ControlConnectionEvent,
   stepControlConnection,
 } from "../fsm/control-connection.ts";
+import { isExplicitAcknowledgement, isFarewell } from "./admission.ts";
 import { Authentication, type AuthenticationState } from "./authentication.ts";
 import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant, LocalEndpoint } from "./core.ts";
@@ -21,6 +22,7 @@ import {
   retransmissionCycleMs,
   retransmitDelayMs,
 } from "./reliable-channel.ts";
+import { isOldSequence } from "./sequence.ts";
 import type { ConnectionTimer, LogContext, Turn } from "./turn.ts";
 
 /** A message whose answer is being prepared is acknowledged by itself after this long (RFC 3931 appendix B). */
@@ -206,15 +208,24 @@ export class ControlConnection {
     this.send(message, turn);
   }
 
-  /** Takes a message's sequence numbers; returns the messages that are due in order now (RFC 3931 4.2). */
+  /** Whether a datagram with this connection's id may be looked at (`Authentication.verify`). */
+  verify(octets: Uint8Array): boolean {
+    return this.authentication.verify(octets, !isOldSequence(decodeHeader(octets).ns, this.state.channel.nr));
+  }
+
+  /** Takes a message's sequence numbers; returns what is due now, messages in their order (RFC 3931 4.2). */
   receive(decoded: DecodedMessage, turn: Turn): readonly DecodedMessage[] {
-    this.#heardFromPeer(turn);
     turn.count(this.state.tunnel, "received");
     turn.touched.add(this);
     const { ns, nr } = decoded.header;
-    if (this.#channel.acknowledge(nr)) this.#restartRetransmission(turn);
+    const isAcknowledging = this.#channel.acknowledge(nr);
+    if (isAcknowledging) this.#restartRetransmission(turn);
+    const isAcknowledgement = decoded.kind === "zlb" || isExplicitAcknowledgement(decoded);
+    this.#hear(isAcknowledgement ? isAcknowledging : !isOldSequence(ns, this.state.channel.nr), turn);
     this.#followPeer(turn);
-    if (decoded.kind === "zlb" || isExplicitAcknowledgement(decoded)) return [];
+    // An ACK has no place in the order; what may be wrong with it counts all the same (RFC 3931 5.2).
+    if (isAcknowledgement) return decoded.kind === "zlb" ? [] : [decoded];
+    if (this.#channel.overloaded && !isFarewell(decoded)) return [];
     return this.#channel.accept(ns, decoded);
   }
 
@@ -275,6 +286,8 @@ export class ControlConnection {
   receiveSccrqAgain(decoded: DecodedMessage, turn: Turn): void {
     this.receive(decoded, turn);
     if (this.state.state === "wait-ctl-conn" && this.authentication.authenticated) this.sendAgain(turn);
+    // Late, or from a peer that has begun anew and says the same as the first time: then it will not answer.
+    if (this.established) this.hello(turn);
   }
 
   /** What is unacknowledged goes out again now, without waiting for the timer. */
@@ -428,8 +441,10 @@ export class ControlConnection {
     if (this.state.helloIntervalMs > 0) this.#arm("hello", this.state.helloIntervalMs, turn);
   }
 
-  #heardFromPeer(turn: Turn): void {
+  /** `isNew`: a sign of life, which what was said before is not: anybody can repeat it. */
+  #hear(isNew: boolean, turn: Turn): void {
     this.state.heard = true;
+    if (!isNew) return;
     if (!turn.timers.isSet(this.#key("hello")) && !turn.timers.isSet(this.#key("activity"))) return;
     this.#stop("activity", turn);
     this.#arm("hello", this.state.helloIntervalMs, turn);
@@ -497,8 +512,4 @@ function setupLimitMs(policy: RetransmitConfiguration): number {
 
 function isCallRequest(message: ControlMessage): message is ControlMessage<"ICRQ" | "OCRQ"> {
   return message.name === "ICRQ" || message.name === "OCRQ";
-}
-
-function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {
-  return decoded.kind === "message" && decoded.message.name === "ACK";
 }

@@ -16,6 +16,8 @@ export interface Dialect {
   readonly explicitAck: "signed" | "authenticated";
   /** Requests and replies name L2-Specific Sublayer and Data Sequencing even where both are none. */
   readonly namesLayering: boolean;
+  /** What an ICRP may come without, although RFC 3931 6.7 wants it. */
+  readonly icrpLacks: readonly AvpName[];
   /** What a session offers that has no l2_sublayer configured. */
   readonly l2Sublayer: L2Sublayer;
   /** How a remote_end_id is sent that has no end_id_format configured. */
@@ -44,6 +46,7 @@ const IETF: Dialect = {
   envelope: {},
   explicitAck: "signed",
   namesLayering: false,
+  icrpLacks: [],
   l2Sublayer: "none",
   endIdFormat: "text",
   takesAnyEndId: false,
@@ -75,6 +78,7 @@ export const DIALECTS = {
     marks: [{ by: "AVPs of vendor 9", isIn: hasCiscoAvps }],
     envelope: { ciscoTwins: true, notMandatory: YOUNGER_THAN_DRAFTS },
     namesLayering: true,
+    icrpLacks: ["circuitStatus"],
     takesAnyEndId: true,
   },
   /** The same with `protocol l2tpv3ietf`. */
@@ -86,6 +90,7 @@ export const DIALECTS = {
     opening: "bare",
     envelope: { notMandatory: ["tieBreaker"] },
     explicitAck: "authenticated",
+    icrpLacks: ["circuitStatus"],
     limits: { hostNameLength: 32, endIdLength: 32, encapsulation: "udp" },
   },
   /** RouterOS 7: the sublayer is on by default. */
@@ -95,6 +100,7 @@ export const DIALECTS = {
     ...IETF,
     marks: [{ by: "AVPs of RFC 2661", isIn: hasFramingAvps }],
     explicitAck: "authenticated",
+    icrpLacks: ["circuitStatus"],
   },
   /** RFC 3931 and nothing else; whoever bears no mark is taken for this. */
   ietf: IETF,

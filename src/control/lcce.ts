@@ -271,7 +271,7 @@ export class Lcce implements Core {
     const isPort = from.port === state.remote.port || (anyPort && encapsulationOf(state.remote) === "udp");
     if (from.address !== state.remote.address || !isPort || !this.#isPlaceOf(connection, to)) {
       turn.log("debug", "wrong-source", "datagram from another address than the peer's", sender(from));
-    } else if (!authentication.verify(octets)) this.#discardForged(connection, from, turn);
+    } else if (!connection.verify(octets)) this.#discardForged(connection, from, turn);
     else this.#receiveOn(connection, decodeMessage(octets, authentication.unhidingKey), input, turn);
   }
 
@@ -279,7 +279,12 @@ export class Lcce implements Core {
   #receiveUnaddressed(input: Of<"datagram">, turn: Turn): void {
     const decoded = decodeMessage(input.octets);
     const name = messageName(decoded);
-    if (isVersion2(input.octets) && !isDualSccrq(decoded)) receiveVersion2(decoded, input, this.#secretive, turn);
+    const isUdp = encapsulationOf(input.from) === "udp";
+    // There is no version 2 over IP (RFC 3931 4.7.1).
+    if (isVersion2(input.octets) && !isDualSccrq(decoded) && isUdp)
+      receiveVersion2(decoded, input, this.#secretive, turn);
+    else if (isVersion2(input.octets) && !isUdp)
+      turn.log("debug", "datagram-discarded", "version 2 over IP, where there is none", sender(input.from));
     else if (name === "SCCRQ") this.#receiveSccrq(decoded, input, turn);
     else if (name === "StopCCN") this.#receiveEarlyStopCcn(input, turn);
     else
@@ -292,7 +297,7 @@ export class Lcce implements Core {
     for (const connection of this.#connections.owners()) {
       const { remoteControlConnectionId, life } = connection.state;
       if (!this.#isFrom(connection, input.from, input.to)) continue;
-      if (!connection.authentication.verify(input.octets)) {
+      if (!connection.verify(input.octets)) {
         // It need not be for one that is over: the peer may have begun anew and given up since.
         if (life === "open") suspect = connection;
         continue;

@@ -46,6 +46,9 @@ export interface ChannelState<Outgoing, Incoming> {
 /** RFC 3931 5.4.3: what a peer can hold that has not said it. */
 const DEFAULT_RECEIVE_WINDOW = 4;
 
+/** Messages that wait for a peer that goes on sending: more than honest ones ever cause by what they ask at once. */
+const MOST_WAITING = 1_024;
+
 export function createChannelState<Outgoing, Incoming>(ownWindow: number): ChannelState<Outgoing, Incoming> {
   return {
     nextNs: 0,
@@ -100,6 +103,11 @@ export class ReliableChannel<Outgoing, Incoming> {
   /** Messages wait for the window to open. */
   get congested(): boolean {
     return this.state.waiting.length > 0 || this.state.waitingBehind.length > 0;
+  }
+
+  /** So much waits that the peer has to acknowledge before it is listened to: its answers would pile up without end. */
+  get overloaded(): boolean {
+    return this.state.waiting.length >= MOST_WAITING;
   }
 
   /** What still waits is given up: a StopCCN makes it pointless, and must not wait behind it. */

@@ -9,7 +9,7 @@ export interface Result {
   readonly message?: string;
 }
 
-const GENERAL_ERROR = 2;
+export const GENERAL_ERROR = 2;
 
 /** Result codes of a StopCCN. */
 export const STOPCCN = {
@@ -124,7 +124,7 @@ const ERROR_TEXTS: Readonly<Record<number, string>> = {
 
 /** A peer's text without what would steer a terminal or break a line. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, "?");
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?");
 }
 
 /** RFC 3931 5.4.2: an error code says more about result 2; with StopCCN result 5 it is the highest version known. */

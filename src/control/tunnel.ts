@@ -199,7 +199,7 @@ export class Tunnel implements AnyTunnel {
         this.step(connection, { type: "rx.SCCRQ", verdict: "unacceptable" }, flaw, turn);
         return;
       case "SCCRP":
-        this.#learnId(connection, decoded);
+        this.#learnSender(connection, decoded, from);
         if (verdict === "acceptable") this.#takeSccrp(connection, decoded, from, turn);
         this.step(connection, { type: "rx.SCCRP", verdict }, flaw, turn);
         return;
@@ -210,6 +210,7 @@ export class Tunnel implements AnyTunnel {
         this.#receiveStopCcn(connection, decoded, turn);
         return;
       case "HELLO":
+      case "ACK":
         if (flaw !== undefined) this.step(connection, { type: "rx.invalid" }, flaw, turn);
         return;
       default:
@@ -219,9 +220,10 @@ export class Tunnel implements AnyTunnel {
     }
   }
 
-  /** Acceptable or not: what is said from now on, a StopCCN too, goes to the peer's id (RFC 3931 5.4.3). */
-  #learnId({ state }: ControlConnection, decoded: DecodedMessage): void {
+  /** Acceptable or not: what is said from now on, a StopCCN too, goes to the peer's id and port (RFC 3931 5.4.3, 4.1.2.2). */
+  #learnSender({ state }: ControlConnection, decoded: DecodedMessage, from: Endpoint): void {
     if (state.state !== "wait-ctl-reply") return;
+    state.remote = from;
     state.remoteControlConnectionId = avpsOf(decoded).assignedControlConnectionId ?? 0;
   }
 

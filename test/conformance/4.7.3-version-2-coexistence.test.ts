@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { challengeResponse } from "../../src/avp/challenge.ts";
 import { authentication, facingSigned, forged, SECRET } from "../support/authenticated-sites.ts";
 import { ascii } from "../support/digest-by-hand.ts";
-import { facing, type ScriptedPeer, tunnelOf } from "../support/scripted-peer.ts";
+import { facing, facingOverIp, type ScriptedPeer, tunnelOf } from "../support/scripted-peer.ts";
 import { A, B, lcce, tunnel } from "../support/sites.ts";
 import { VirtualLink, VirtualNode } from "../support/virtual-link.ts";
 import { avp, hexOf, octetsOfHex } from "../support/wire.ts";
@@ -219,6 +219,16 @@ test("B111 v2-only AVPs in a version 3 SCCRQ are ignored, M set or not", () => {
   peer.send({ name: "SCCCN" });
   link.run(50);
   expect(tunnelOf(node).state).toBe("established");
+});
+
+test.each([
+  ["both versions", dual],
+  ["version 2 alone", pure],
+])("G09 an SCCRQ for %s has no answer over IP, where there is no version 2", (_, sccrq) => {
+  const { link, node, peer } = facingOverIp();
+  say(peer, sccrq());
+  link.run(1_000);
+  expect([peer.heard, tunnelOf(node).state]).toEqual([[], "idle"]);
 });
 
 test("G08 G09 our SCCRQ is of version 3 alone, and stays so when nobody answers it", () => {

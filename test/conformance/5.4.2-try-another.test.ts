@@ -25,6 +25,10 @@ describe("error 9: try another LCCE, as directed (RFC 3931 5.4.2)", () => {
   test("G03 no other error names anyone", () => {
     expect(alternativesOf({ result: 2, error: 7, message: "192.0.2.1" })).toEqual([]);
     expect(alternativesOf({ result: 1, message: "192.0.2.1" })).toEqual([]);
+  });
+
+  test("G01 G03 an error code says nothing with another result than 2", () => {
+    expect(alternativesOf({ result: 6, error: 9, message: "192.0.2.1" })).toEqual([]);
     expect(alternativesOf(undefined)).toEqual([]);
   });
 

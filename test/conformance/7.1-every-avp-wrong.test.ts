@@ -230,8 +230,8 @@ describe.each(MESSAGES_TO_US)("%s", (name) => {
     for (const required of MESSAGES[name].requires) {
       const entry = REGISTERED_AVPS.find((each) => each.name === required && each.origin === "ietf") as RegisteredAvp;
       const outcome = outcomeOf(name, { without: [entry.definition.type] });
-      // Known peers leave these out, and nothing depends on them.
-      const dispensable = required === "serialNumber" || (name === "ICRP" && required === "circuitStatus");
+      // Known peers leave it out, and nothing depends on it.
+      const dispensable = required === "serialNumber";
       if (refusal === "none" || dispensable) expect(outcome, required).toEqual(untouched(name));
       else if (cannotBeAttributed(name, { entry, value: "" })) expect(outcome, required).toMatchObject(OURS_WAITS);
       else expectRefusal(name, outcome, 3, `${name} without ${titleOf(required)}`, required);

@@ -48,6 +48,8 @@ describe("results to send", () => {
 });
 
 test("a peer's text cannot steer a terminal or break a line", () => {
+  const turned = describeResult("CDN", { result: 3, message: "a\u202eb\u2028c\u2029d\u0085e" });
+  expect(turned.endsWith(": a?b?c?d?e")).toBe(true);
   expect(describeResult("CDN", { result: 3, message: "gone\u001b[2J\r\n" })).toBe(
     "administrative reasons (result 3): gone?[2J??",
   );

@@ -95,6 +95,9 @@ describe("tests that do not run", () => {
     "test.concurrent.skip",
     "context.skip",
     "skip: true",
+    ".skip(",
+    '["skip"]',
+    "{ skip: never }) =>",
   ])("%s is found with its line", (found) => {
     const source = `import { test } from "vitest";\n\n  ${found}("x", () => {});\n`;
     expect(skipsIn(source)).toEqual([{ line: 3, found }]);
