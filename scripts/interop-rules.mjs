@@ -65,6 +65,8 @@ export function writeMatrix({ features, peer: peers }) {
     "",
     "[mistakes.md](mistakes.md): what other implementations got wrong, and the tests that this one does not and survives it.",
     "",
+    "[ipsec.md](../ipsec.md): IPsec with strongSwan, and WireGuard, between two ends that are Linux or speak IKEv2.",
+    "",
   ].join("\n");
 }
 

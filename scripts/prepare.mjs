@@ -8,7 +8,16 @@ import { fileURLToPath } from "node:url";
 
 const OLDEST_NODE = [20, 19];
 const SAME_SIGNAL_MS = 500;
-const SOURCES = ["src", "bench", "demo", "test/support", "tsconfig.json", "tsconfig.build.json", "package.json"];
+const SOURCES = [
+  "src",
+  "bench",
+  "demo",
+  "test/support",
+  "test/interop/peers",
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "package.json",
+];
 
 /** The top directory of the repository. */
 export const root = fileURLToPath(new URL("..", import.meta.url));

@@ -45,6 +45,7 @@ export function findContradictions(
   checkInterfaces(built, problems);
   checkSelectors(built, localTells, problems);
   checkFlows(built, problems);
+  checkIpsec(built, problems);
 }
 
 /** Where a key was given last, or the table itself where only its default holds. */
@@ -300,5 +301,20 @@ function checkFlows(built: readonly BuiltTunnel[], problems: Problems): void {
       const advice = "give one of them another local_port, or local_port = 0";
       problems.warning(table.path, `same addresses and ports as tunnel "${owner}": ${advice}`);
     }
+  }
+}
+
+/** Of protocol 115 an IPsec policy knows the two addresses alone: it cannot be required for one tunnel there and not the other. */
+function checkIpsec(built: readonly BuiltTunnel[], problems: Problems): void {
+  const overIp = built.filter(({ tunnel }) => tunnel.encapsulation === "ip" && tunnel.peer !== undefined);
+  for (const { table, tunnel } of overIp) {
+    if (!tunnel.requireIpsec) continue;
+    const keys = ["peer", "local", "netns"] as const;
+    const other = overIp.find((each) => {
+      return !each.tunnel.requireIpsec && keys.every((key) => each.tunnel[key] === tunnel[key]);
+    });
+    if (other === undefined) continue;
+    const message = `tunnel "${other.tunnel.name}" goes over IP between the same addresses and needs the same require_ipsec`;
+    problems.error(placeOf(table, "require_ipsec"), message);
   }
 }

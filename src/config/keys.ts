@@ -148,6 +148,11 @@ export const TUNNEL_KEYS = {
     interfaceName("bind-device"),
     "Interface or VRF that the sockets of this tunnel are bound to: they send and receive by it alone (SO_BINDTODEVICE). Needs CAP_NET_RAW. Default: none.",
   ),
+  require_ipsec: key(
+    trueOrFalse,
+    false,
+    "Wait for an IPsec policy of the kernel (ip xfrm policy) that protects what this tunnel sends and receives, and never send in clear: without a policy no message, answer or frame of it leaves. Needs CAP_NET_ADMIN.",
+  ),
   netns: optional(
     netns,
     "Network namespace of everything that belongs to this tunnel, as ip netns names it, or an absolute path such as /proc/1234/ns/net. Needs CAP_SYS_ADMIN. DNS names are resolved in the daemon's own. Default: the daemon's own.",

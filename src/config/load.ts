@@ -186,6 +186,7 @@ function buildSocketOptions(values: TunnelValues) {
     freebind: values.freebind,
     netns: buildNetns(values.netns),
     bindDevice: values.bind_device ?? undefined,
+    ...(values.require_ipsec ? { requireIpsec: true } : {}),
   };
 }
 

@@ -1,6 +1,6 @@
 import { type DecodedMessage, isOfDrafts, type RejectedAvp } from "../avp/decode.ts";
 import { describeAvp, titleOf } from "../avp/describe.ts";
-import type { AvpValues } from "../avp/messages.ts";
+import type { AvpValues, ControlMessage } from "../avp/messages.ts";
 import type { AvpName } from "../avp/registry.ts";
 import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { because, CDN, ERROR, generalError, printable, type Result, STOPCCN } from "./result-codes.ts";
@@ -213,4 +213,8 @@ export function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {
 export function messageName(decoded: DecodedMessage): string | undefined {
   if (decoded.kind === "message") return decoded.message.name;
   return decoded.kind === "incomplete" ? decoded.name : undefined;
+}
+
+export function isCallRequest(message: ControlMessage): message is ControlMessage<"ICRQ" | "OCRQ"> {
+  return message.name === "ICRQ" || message.name === "OCRQ";
 }

@@ -33,25 +33,41 @@ export function receiveSccrq(tunnel: Answerer, request: Request, turn: Turn): vo
     discardForged(tunnel.state, request.from, turn);
     return;
   }
-  const { decoded, remoteId, from } = sccrq;
+  const { decoded } = sccrq;
   // The first message of a connection, whatever else it is (RFC 3931 4.2).
   if (decoded.header.ns !== 0) return;
-  // A retransmission carries CCID 0 too: it is known by its sender and the id that this one assigned.
-  const known = tunnel.connections(turn).find((connection) => {
-    const { initiator, remoteControlConnectionId, remote } = connection.state;
-    if (initiator || remoteControlConnectionId !== remoteId || !sameEndpoint(remote, from)) return false;
-    return isRetransmission(sccrq, connection);
-  });
-  if (known !== undefined) {
-    if (mayAnswer(tunnel.state, turn)) known.receiveSccrqAgain(decoded, turn);
+  if (!request.protected && !mayAnswer(tunnel.state, turn)) return;
+  if (tunnel.configuration.requireIpsec && !request.protected) {
+    checkProtection(tunnel.state.name, request, turn);
     return;
   }
+  const known = connectionOf(sccrq, tunnel.connections(turn));
+  if (known === undefined) receiveNew(tunnel, sccrq, turn);
+  else known.receiveSccrqAgain(decoded, turn);
+}
+
+/** A retransmission carries CCID 0 too: it is known by its sender and the id that this one assigned. */
+function connectionOf(sccrq: Sccrq, connections: readonly ControlConnection[]): ControlConnection | undefined {
+  return connections.find((connection) => {
+    const { initiator, remoteControlConnectionId, remote } = connection.state;
+    if (initiator || remoteControlConnectionId !== sccrq.remoteId || !sameEndpoint(remote, sccrq.from)) return false;
+    return isRetransmission(sccrq, connection);
+  });
+}
+
+function receiveNew(tunnel: Answerer, sccrq: Sccrq, turn: Turn): void {
+  const { from } = sccrq;
   const { name, netns, bindDevice } = tunnel.configuration;
   const flaw =
     flawOfSccrq(sccrq, tunnel.configuration, tunnel.state.closed, turn) ??
     flowFlaw({ tunnel: name, local: sccrq.to, remote: from, netns, bindDevice }, turn);
   if (flaw !== undefined) refuseFlawed(tunnel, sccrq, flaw, turn);
-  else if (mayAnswer(tunnel.state, turn) && settleTie(tunnel, sccrq, turn)) answer(tunnel, sccrq, turn);
+  else if (settleTie(tunnel, sccrq, turn)) answer(tunnel, sccrq, turn);
+}
+
+/** Before anything else becomes of it: a refusal is an answer too. */
+function checkProtection(tunnel: string, { from, to, octets }: Request, turn: Turn): void {
+  turn.emit({ type: "check-protection", tunnel, from, to, octets: octets.slice() });
 }
 
 /**

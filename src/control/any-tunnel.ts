@@ -44,6 +44,8 @@ export interface AnyTunnel {
   peerUnresolved(reason: string, turn: Turn): void;
   /** A datagram for a connection of this tunnel, from its peer. */
   receive(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void;
+  /** One from elsewhere; it is not taken. */
+  receiveElsewhere?(connection: ControlConnection, from: Endpoint, octets: Uint8Array, turn: Turn): void;
   /** The datapath has made the tunnel. */
   created?(connection: ControlConnection, turn: Turn): void;
   /** The datapath's tunnel cannot be made, or is lost. */
@@ -53,6 +55,8 @@ export interface AnyTunnel {
   hurry(turn: Turn): void;
   /** The machine no longer has the connection's local address. */
   addressLost(connection: ControlConnection, reason: string, turn: Turn): void;
+  /** No IPsec policy protects the connection any more, and the tunnel must not be without. */
+  protectionLost(connection: ControlConnection, reason: string, turn: Turn): void;
   /** The tunnel's network namespace is not there (any more). */
   namespaceLost(reason: string, turn: Turn): void;
   changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void;

@@ -139,6 +139,8 @@ export interface TunnelConfiguration {
   readonly netns: string | undefined;
   /** Interface or VRF that the control connections' sockets are bound to. */
   readonly bindDevice: string | undefined;
+  /** Nothing of it leaves, and no SCCRQ is answered, unless an IPsec policy protects both ways. Absent: false. */
+  readonly requireIpsec?: boolean;
   readonly authentication: AuthenticationConfiguration;
   /** Silence after which a HELLO is sent (RFC 3931 4.4); 0 sends none. */
   readonly helloIntervalMs: number;

@@ -7,9 +7,9 @@ import {
   type ControlConnectionEvent,
   stepControlConnection,
 } from "../fsm/control-connection.ts";
-import { isExplicitAcknowledgement, isFarewell } from "./admission.ts";
+import { isCallRequest, isExplicitAcknowledgement, isFarewell } from "./admission.ts";
 import { Authentication, type AuthenticationState } from "./authentication.ts";
-import type { AuthenticationConfiguration, RetransmitConfiguration, TunnelConfiguration } from "./configuration.ts";
+import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { Endpoint, Instant, LocalEndpoint } from "./core.ts";
 import { type Dialect, dialectNamed, firstDialect, type SpokenDialect } from "./dialects.ts";
 import { encapsulationOf, endpointText, familyOf } from "./endpoint.ts";
@@ -21,6 +21,7 @@ import {
   ReliableChannel,
   retransmissionCycleMs,
   retransmitDelayMs,
+  setupLimitMs,
 } from "./reliable-channel.ts";
 import { isOldSequence } from "./sequence.ts";
 import type { ConnectionTimer, LogContext, Turn } from "./turn.ts";
@@ -47,6 +48,8 @@ export interface ControlConnectionState {
   /** open; stopping: our StopCCN is not acknowledged yet; lingering: the peer's StopCCN may come again. */
   life: "open" | "stopping" | "lingering";
   remote: Endpoint;
+  /** Where a genuine message has come from since the peer was heard at `remote` last. */
+  elsewhere: Endpoint | undefined;
   /** The socket that took the SCCRQ: a responder answers from it until the connection is established. */
   readonly listener: LocalEndpoint | undefined;
   /** Whose socket carries our messages: our own id, a successor's id, or 0 for the listener's. */
@@ -107,6 +110,7 @@ export class ControlConnection {
       state: "idle",
       life: "open",
       socket: 0,
+      elsewhere: undefined,
       helloIntervalMs: helloIntervalMs - Math.floor(((helloIntervalMs / 10) * turn.entropy.uint32()) / 2 ** 32),
       peerHostname: "",
       peerRouterId: undefined,
@@ -357,7 +361,18 @@ export class ControlConnection {
     this.state.socket = this.id;
     const { tunnel, remote: peer } = this.state;
     const [encapsulation, family] = [encapsulationOf(peer), familyOf(peer.address)];
-    turn.emit({ type: "open-socket", tunnel, encapsulation, family, localControlConnectionId: this.id, local, remote });
+    const protect = this.#configuration.requireIpsec ? { protect: remote ?? peer } : {};
+    const localControlConnectionId = this.id;
+    turn.emit({
+      type: "open-socket",
+      tunnel,
+      encapsulation,
+      family,
+      localControlConnectionId,
+      local,
+      remote,
+      ...protect,
+    });
   }
 
   /** Only this address and port count from now on (RFC 3931 4.1.2.2). */
@@ -369,12 +384,6 @@ export class ControlConnection {
   closeSocket(turn: Turn): void {
     if (this.state.socket === this.id) turn.emit({ type: "close-socket", localControlConnectionId: this.id });
     this.state.socket = 0;
-  }
-
-  /** Gives up its own socket and sends through a successor's: two sockets with the same addresses would compete. */
-  yieldSocketTo(successor: ControlConnection, turn: Turn): void {
-    this.closeSocket(turn);
-    this.state.socket = successor.id;
   }
 
   /** Returns "dead" when the peer has left a message unacknowledged to the end. */
@@ -445,6 +454,7 @@ export class ControlConnection {
   #hear(isNew: boolean, turn: Turn): void {
     this.state.heard = true;
     if (!isNew) return;
+    this.state.elsewhere = undefined;
     if (!turn.timers.isSet(this.#key("hello")) && !turn.timers.isSet(this.#key("activity"))) return;
     this.#stop("activity", turn);
     this.#arm("hello", this.state.helloIntervalMs, turn);
@@ -502,14 +512,4 @@ export class ControlConnection {
   #stop(kind: ConnectionTimer, turn: Turn): void {
     turn.timers.stop(this.#key(kind));
   }
-}
-
-/** For a peer that acknowledges but does not go on. One that is silent runs out of retransmissions before. */
-function setupLimitMs(policy: RetransmitConfiguration): number {
-  const retries = Math.max(policy.retries, policy.sccrqRetries);
-  return retransmissionCycleMs({ ...policy, retries }) + policy.initialMs;
-}
-
-function isCallRequest(message: ControlMessage): message is ControlMessage<"ICRQ" | "OCRQ"> {
-  return message.name === "ICRQ" || message.name === "OCRQ";
 }

@@ -81,7 +81,14 @@ export interface CircuitErrorCounts {
 export type Input =
   | { readonly type: "start" }
   /** A control message (T bit set; Ver 3, or Ver 2 without ids). `to` is the local address and port of the socket that received it. */
-  | { readonly type: "datagram"; readonly from: Endpoint; readonly to: LocalEndpoint; readonly octets: Uint8Array }
+  | {
+      readonly type: "datagram";
+      readonly from: Endpoint;
+      readonly to: LocalEndpoint;
+      readonly octets: Uint8Array;
+      /** The answer to `check-protection`: an IPsec policy protects what is sent in answer. */
+      readonly protected?: true;
+    }
   /** `others`: what else the name stands for, to be tried after `address`. */
   | {
       readonly type: "peer-resolved";
@@ -119,6 +126,12 @@ export type Input =
     }
   /** The machine no longer has the address that this connection's socket is bound to. */
   | { readonly type: "address-lost"; readonly localControlConnectionId: number; readonly reason: string }
+  /** The other answer to `check-protection`: without an answer of ours the SCCRQ is as if it had never come. */
+  | { readonly type: "unprotected"; readonly tunnel: string; readonly reason: string }
+  /** No IPsec policy protects any more what this connection's socket sends; the kernel lets nothing of it out. */
+  | { readonly type: "protection-lost"; readonly localControlConnectionId: number; readonly reason: string }
+  /** The IPsec policy has come that a socket of this tunnel could not be opened without. */
+  | { readonly type: "protection-found"; readonly tunnel: string }
   /** The network namespace of tunnels is not there (any more): everything of them is to be given up. */
   | { readonly type: "namespace-lost"; readonly netns: string; readonly reason: string }
   | { readonly type: "namespace-found"; readonly netns: string }
@@ -164,6 +177,8 @@ export type Effect =
       readonly remote: Endpoint | undefined;
       /** The IP version of the peer's address. */
       readonly family: 4 | 6;
+      /** Only while an IPsec policy protects what goes to this endpoint and comes from it; absent: in any case. */
+      readonly protect?: Endpoint;
     }
   | { readonly type: "connect-socket"; readonly localControlConnectionId: number; readonly remote: Endpoint }
   | { readonly type: "close-socket"; readonly localControlConnectionId: number }
@@ -175,6 +190,17 @@ export type Effect =
     }
   /** Answer without a connection, from the listener whose local address and port is `from`. */
   | { readonly type: "reply"; readonly from: LocalEndpoint; readonly to: Endpoint; readonly octets: Uint8Array }
+  /**
+   * Whether an IPsec policy protects an answer to this SCCRQ: then the input `datagram` brings it once more, as protected;
+   * else `unprotected` comes. From then on the kernel lets no answer out in clear.
+   */
+  | {
+      readonly type: "check-protection";
+      readonly tunnel: string;
+      readonly from: Endpoint;
+      readonly to: LocalEndpoint;
+      readonly octets: Uint8Array;
+    }
   /** `family`: the IP version that the answer has to be of; `undefined`: any. */
   | {
       readonly type: "resolve-peer";

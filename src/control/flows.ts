@@ -63,6 +63,8 @@ export function takeOverSockets(
   for (const other of others) {
     const { socket, life } = other.state;
     const competes = other !== successor && socket === other.id && life !== "open";
-    if (competes && sameEndpoint(other.state.remote, remote)) other.yieldSocketTo(successor, turn);
+    if (!(competes && sameEndpoint(other.state.remote, remote))) continue;
+    other.closeSocket(turn);
+    other.state.socket = successor.id;
   }
 }

@@ -98,3 +98,10 @@ export function learnPeer(connection: ControlConnection, decoded: DecodedMessage
   state.peerPseudowireTypes = avps.pseudowireCapabilitiesList ?? [];
   if (avps.receiveWindowSize !== undefined) connection.setPeerWindow(avps.receiveWindowSize);
 }
+
+/** Of an SCCRP, acceptable or not: what is said from now on, a StopCCN too, goes to its id and port (RFC 3931 5.4.3, 4.1.2.2). */
+export function learnSender({ state }: ControlConnection, decoded: DecodedMessage, from: Endpoint): void {
+  if (state.state !== "wait-ctl-reply") return;
+  state.remote = from;
+  state.remoteControlConnectionId = avpsOf(decoded).assignedControlConnectionId ?? 0;
+}

@@ -208,6 +208,9 @@ export class Lcce implements Core {
         return;
       case "surroundings-changed":
       case "address-lost":
+      case "protection-lost":
+      case "protection-found":
+      case "unprotected":
       case "namespace-lost":
       case "namespace-found":
         surroundingsChanged(input, this.#tunnels, turn);
@@ -271,8 +274,14 @@ export class Lcce implements Core {
     const isPort = from.port === state.remote.port || (anyPort && encapsulationOf(state.remote) === "udp");
     if (from.address !== state.remote.address || !isPort || !this.#isPlaceOf(connection, to)) {
       turn.log("debug", "wrong-source", "datagram from another address than the peer's", sender(from));
+      this.#receiveElsewhere(connection, input, turn);
     } else if (!connection.verify(octets)) this.#discardForged(connection, from, turn);
     else this.#receiveOn(connection, decodeMessage(octets, authentication.unhidingKey), input, turn);
+  }
+
+  #receiveElsewhere(connection: ControlConnection, { from, to, octets }: Of<"datagram">, turn: Turn): void {
+    if (!this.#isPlaceOf(connection, to)) return;
+    this.#tunnels.get(connection.state.tunnel)?.receiveElsewhere?.(connection, from, octets, turn);
   }
 
   /** Control Connection ID 0: the sender does not know ours yet. */
@@ -361,10 +370,10 @@ export class Lcce implements Core {
     turn.emit({ type: "reply", from: to, to: from, octets: refusal(remoteId, cause, undefined, turn.entropy) });
   }
 
-  /** Where there are secrets, a stranger learns nothing: not even which peers are configured. */
+  /** Where there are secrets, or IPsec has to be, a stranger learns nothing: not even which peers are configured. */
   get #secretive(): boolean {
     return Array.from(this.#tunnels.values()).some(
-      ({ configuration }) => configuration.authentication.secrets.length > 0,
+      ({ configuration: { authentication, requireIpsec } }) => requireIpsec || authentication.secrets.length > 0,
     );
   }
 

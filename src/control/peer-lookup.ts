@@ -46,3 +46,8 @@ export class PeerLookup {
     return `resolve ${this.#tunnel}`;
   }
 }
+
+/** Resolvers turn the order of a name's addresses round from one answer to the next. */
+export function listed(addresses: readonly string[]): string {
+  return addresses.toSorted().join(", ");
+}

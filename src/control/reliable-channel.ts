@@ -273,3 +273,9 @@ export function retransmissionCycleMs(policy: RetransmitConfiguration): number {
   for (let n = 0; n <= policy.retries; n++) total += retransmitDelayMs(policy, n);
   return total;
 }
+
+/** For a peer that acknowledges but does not go on. One that is silent runs out of retransmissions before. */
+export function setupLimitMs(policy: RetransmitConfiguration): number {
+  const retries = Math.max(policy.retries, policy.sccrqRetries);
+  return retransmissionCycleMs({ ...policy, retries }) + policy.initialMs;
+}

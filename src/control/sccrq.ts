@@ -18,6 +18,8 @@ export interface Request {
   readonly from: Endpoint;
   readonly to: LocalEndpoint;
   readonly octets: Uint8Array;
+  /** An IPsec policy protects what is sent in answer. */
+  readonly protected?: true;
 }
 
 /** A genuine SCCRQ. */

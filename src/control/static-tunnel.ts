@@ -218,6 +218,10 @@ export class StaticTunnel implements AnyTunnel {
     this.#retry.hurry(turn);
   }
 
+  protectionLost(connection: ControlConnection, reason: string, turn: Turn): void {
+    this.refused(connection, reason, turn);
+  }
+
   namespaceLost(reason: string, turn: Turn): void {
     const live = this.live(turn);
     if (live === undefined) this.#fail(reason, turn);

@@ -26,6 +26,8 @@ export interface TunnelState {
   lastError: string;
   /** Messages dropped because their digest was missing or wrong. */
   readonly forged: { count: number; loggedAt: Instant };
+  /** SCCRQs that were not answered because no IPsec policy protects the answer. */
+  readonly unprotected: { count: number; loggedAt: Instant };
   readonly messages: MessageCounts;
   /** Connections that were established, attempts and connections that failed: since the daemon began. */
   readonly outcomes: Outcomes;
@@ -57,6 +59,7 @@ export function initialState({ name, peer }: TunnelConfiguration, now: Instant):
     since: now,
     lastError: "",
     forged: { count: 0, loggedAt: 0 },
+    unprotected: { count: 0, loggedAt: 0 },
     messages: { sent: 0, received: 0, retransmitted: 0 },
     outcomes: { established: 0, failed: 0 },
     answers: { second: 0, count: 0 },

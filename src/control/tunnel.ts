@@ -11,9 +11,10 @@ import { type ConnectionOrigin, ControlConnection } from "./control-connection.t
 import type { Endpoint, Instant } from "./core.ts";
 import { anyAddress, encapsulationOf, familyOf, familyOfLocal, isLinkLocal } from "./endpoint.ts";
 import { takeOverSockets } from "./flows.ts";
-import { learnPeer, logDialect, opening, openingFlaw, stopCcn } from "./handshake.ts";
+import { learnPeer, learnSender, logDialect, opening, openingFlaw, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
-import { PeerLookup } from "./peer-lookup.ts";
+import { heardElsewhere, partIfElsewhere } from "./moved-peer.ts";
+import { listed, PeerLookup } from "./peer-lookup.ts";
 import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import { SessionTable } from "./session-table.ts";
@@ -174,6 +175,10 @@ export class Tunnel implements AnyTunnel {
     }
   }
 
+  receiveElsewhere(connection: ControlConnection, from: Endpoint, octets: Uint8Array, turn: Turn): void {
+    heardElsewhere(this, connection, { from, octets }, turn);
+  }
+
   #dispatch(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
     if (decoded.kind === "zlb") return;
     if (decoded.kind === "unknown") {
@@ -199,7 +204,7 @@ export class Tunnel implements AnyTunnel {
         this.step(connection, { type: "rx.SCCRQ", verdict: "unacceptable" }, flaw, turn);
         return;
       case "SCCRP":
-        this.#learnSender(connection, decoded, from);
+        learnSender(connection, decoded, from);
         if (verdict === "acceptable") this.#takeSccrp(connection, decoded, from, turn);
         this.step(connection, { type: "rx.SCCRP", verdict }, flaw, turn);
         return;
@@ -218,13 +223,6 @@ export class Tunnel implements AnyTunnel {
         // Types that may be ignored (RFC 3931 5.4.1) break nothing at any time.
         else if (MESSAGES[name].mandatory) this.step(connection, { type: "rx.invalid" }, flaw, turn);
     }
-  }
-
-  /** Acceptable or not: what is said from now on, a StopCCN too, goes to the peer's id and port (RFC 3931 5.4.3, 4.1.2.2). */
-  #learnSender({ state }: ControlConnection, decoded: DecodedMessage, from: Endpoint): void {
-    if (state.state !== "wait-ctl-reply") return;
-    state.remote = from;
-    state.remoteControlConnectionId = avpsOf(decoded).assignedControlConnectionId ?? 0;
   }
 
   /** An answer may come from another port than the one we asked; then both ports are fixed (RFC 3931 4.1.2.2). */
@@ -257,7 +255,8 @@ export class Tunnel implements AnyTunnel {
     const wasEstablished = connection.established;
     const establishedForMs = turn.now - connection.state.since;
     const effects = connection.step(event, turn);
-    if (cause !== undefined && effects.some(isStopCcn)) this.#explain(cause, connection, turn);
+    if (cause !== undefined && effects.some((effect) => effect.type === "send" && effect.message === "StopCCN"))
+      this.#explain(cause, connection, turn);
     for (const effect of effects) {
       if (effect.type === "clean-up") this.#cleanUp(connection, wasEstablished, establishedForMs, turn);
       else this.#perform(connection, effect, cause, turn);
@@ -378,6 +377,7 @@ export class Tunnel implements AnyTunnel {
     const verdict = connection.expire(kind, turn);
     if (verdict === "fine") {
       if (kind === "retransmit") this.#missesAnswer(connection, turn);
+      partIfElsewhere(this, connection, turn);
       return;
     }
     if (connection.state.life !== "open") {
@@ -434,6 +434,12 @@ export class Tunnel implements AnyTunnel {
     this.#retry.hurry(turn);
   }
 
+  /** The peer hears nothing any more. What opens the tunnel again is waited for: by the next attempt, or by the peer. */
+  protectionLost(connection: ControlConnection, reason: string, turn: Turn): void {
+    this.fail(reason, turn, connection);
+    this.drop(connection, turn);
+  }
+
   /** What is left of the namespace goes when nobody holds it: one StopCCN, which may find its way, and nothing is kept. */
   namespaceLost(reason: string, turn: Turn): void {
     for (const connection of this.connections(turn)) {
@@ -469,13 +475,4 @@ export class Tunnel implements AnyTunnel {
       if (state === "wait-ctl-conn" && !initiator) connection.release(turn);
     }
   }
-}
-
-function isStopCcn(effect: ControlConnectionEffect): boolean {
-  return effect.type === "send" && effect.message === "StopCCN";
-}
-
-/** Resolvers turn the order of a name's addresses round from one answer to the next. */
-function listed(addresses: readonly string[]): string {
-  return addresses.toSorted().join(", ");
 }

@@ -17,6 +17,8 @@ export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnectio
     localControlConnectionId: live?.localControlConnectionId ?? 0,
     remoteControlConnectionId: live?.remoteControlConnectionId ?? 0,
     encapsulation: configuration.encapsulation,
+    // No connection is opened or answered without, and one that loses it is dropped.
+    ipsec: configuration.requireIpsec ? (live === undefined ? "required" : "protected") : "",
     ...dialectOf(live?.dialect ?? firstDialect(configuration.dialect)),
     peerHostname: live?.peerHostname ?? "",
     peerRouterId: live?.peerRouterId,

@@ -43,6 +43,8 @@ export interface TunnelView {
   readonly localControlConnectionId: number;
   readonly remoteControlConnectionId: number;
   readonly encapsulation: "udp" | "ip";
+  /** Whether an IPsec policy is required, and protects the connection that there is; "" where none is required. */
+  readonly ipsec: "" | "required" | "protected";
   readonly peerHostname: string;
   /** How the peer is spoken to; "" while it is to be recognised from what it sends. */
   readonly dialect: DialectName | "";

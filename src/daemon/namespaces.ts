@@ -20,6 +20,8 @@ interface Ports {
   readonly listeners: Listeners;
   /** Lets go of everything that it has in a namespace. */
   readonly datapath: { leave(netns: string): Promise<void> };
+  /** IPsec there. */
+  readonly protection: { begin(netns: string): void; changed(netns: string): void };
   readonly log: Pick<Log, "write">;
 }
 
@@ -123,11 +125,15 @@ class Namespace {
   }
 
   #begin(): void {
-    const { core, sockets, listeners, log } = this.#ports;
+    const { core, sockets, listeners, protection, log } = this.#ports;
     const netns = this.#netns;
     try {
       const surroundings = new Surroundings({ core, sockets, listeners, netns });
-      const watch = { changed: () => this.#guard(() => surroundings.changed()) };
+      protection.begin(netns);
+      const watch = {
+        changed: () => this.#guard(() => surroundings.changed()),
+        policiesChanged: () => this.#guard(() => protection.changed(netns)),
+      };
       this.#monitors.push(followSurroundings(this.#site, watch, log, netns));
       listenInside(netns, listeners, this.#site, log);
     } catch (error) {

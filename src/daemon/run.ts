@@ -74,19 +74,23 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const core = hooks.wanted ? transitions.watch(taken) : taken;
   const shell = new Shell(core, datapath, log, site.tunnels);
   const listeners = new Listeners(shell.transport, log, site.lcce.freebind);
-  const namespaces = new Namespaces(site, { core: shell, sockets: shell.transport, listeners, datapath, log });
+  const { transport: sockets, protection } = shell;
+  const namespaces = new Namespaces(site, { core: shell, sockets, listeners, datapath, protection, log });
   const monitors: (LinkMonitor | Telemetry | undefined)[] = [];
   const closeAll = async () => {
     shell.close();
     hooks.stop();
     await Promise.all([...monitors.map((monitor) => monitor?.close()), namespaces.close()]);
     await datapath.close();
+    protection.close();
     recording?.close();
   };
   try {
     // Before the listeners: what comes in between is not missed.
-    const surroundings = new Surroundings({ core: shell, sockets: shell.transport, listeners });
-    monitors.push(followSurroundings(site, surroundings, log));
+    const surroundings = new Surroundings({ core: shell, sockets, listeners });
+    protection.begin();
+    const changes = { changed: () => surroundings.changed(), policiesChanged: () => protection.changed() };
+    monitors.push(followSurroundings(site, changes, log));
     await listenAt(listeners, site, log);
     await namespaces.start();
     const reloader = new Reloader(site, configPath, (input) => shell.accept(input), log);

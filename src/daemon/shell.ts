@@ -11,6 +11,7 @@ import { ANYWHERE, placed } from "../kernel/placement.ts";
 import { applySocketOptions } from "../kernel/socket-options.ts";
 import { isIpv6Socket, pathMtu } from "../kernel/sockets.ts";
 import type { Log } from "./log.ts";
+import { type PolicyKernel, Protection } from "./protection.ts";
 import { traceOf } from "./trace.ts";
 import { Transport } from "./transport.ts";
 
@@ -31,6 +32,7 @@ export function monotonicNow(): Instant {
 /** The imperative shell around the core: inputs in, effects out, and the daemon's only timer. */
 export class Shell {
   readonly transport: Transport;
+  readonly protection: Protection;
   readonly #core: Core;
   readonly #datapath: Datapath;
   readonly #log: Log;
@@ -53,8 +55,16 @@ export class Shell {
   /** Sockets of tunnels that the datapath is deleting. */
   readonly #beingDeleted = new Set<number>();
 
-  constructor(core: Core, datapath: Datapath, log: Log, tunnels: readonly TunnelConfiguration[]) {
+  /** `policies`: stands in for the kernel's IPsec in tests. */
+  constructor(
+    core: Core,
+    datapath: Datapath,
+    log: Log,
+    tunnels: readonly TunnelConfiguration[],
+    policies?: PolicyKernel,
+  ) {
     this.#tunnels = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
+    this.protection = new Protection(this, policies);
     this.#core = core;
     this.#datapath = datapath;
     this.#log = log;
@@ -213,6 +223,9 @@ export class Shell {
       case "resolve-peer":
         void this.#resolve(effect);
         return;
+      case "check-protection":
+        this.#inbox.push(this.protection.judge(effect));
+        return;
       default:
         this.#performOnDatapath(effect);
     }
@@ -221,31 +234,48 @@ export class Shell {
   #performOnSocket(effect: Of<"open-socket" | "connect-socket" | "close-socket">): void {
     const { localControlConnectionId } = effect;
     if (effect.type === "close-socket") {
-      this.transport.close(localControlConnectionId);
+      this.#closeSocket(localControlConnectionId);
       this.#beingDeleted.delete(localControlConnectionId);
       return;
     }
     try {
       if (effect.type === "open-socket") this.#openSocket(effect);
-      else this.transport.connect(localControlConnectionId, effect.remote);
+      else this.#connectSocket(effect);
     } catch (error) {
+      this.#closeSocket(localControlConnectionId);
       this.#inbox.push({ type: "socket-failed", localControlConnectionId, reason: reasonOf(error) });
     }
   }
 
   #openSocket(request: Of<"open-socket">): void {
-    const { tunnel, localControlConnectionId, encapsulation, family } = request;
+    const { tunnel, localControlConnectionId, encapsulation, family, protect } = request;
     const options = this.#tunnels.get(tunnel);
     const { netns, bindDevice: device } = options ?? ANYWHERE;
     placed(options ?? ANYWHERE, () => {
       const address = presentAddress(request.local.address, family, netns);
       const local = { ...request.local, address, netns, device };
-      this.transport.open(localControlConnectionId, { ...request, local });
+      const bound = protect === undefined ? local : this.protection.demand(tunnel, local, protect);
+      this.transport.open(localControlConnectionId, { ...request, local: bound });
     });
+    const bound = this.transport.boundTo(localControlConnectionId);
+    if (bound !== undefined && protect !== undefined) {
+      this.protection.guard(tunnel, localControlConnectionId, bound, protect);
+    }
     const fd = this.transport.descriptor(localControlConnectionId);
     if (fd === undefined || options === undefined) return;
     applySocketOptions(fd, family, options, encapsulation === "udp");
     if (encapsulation === "udp" && !options.udpChecksum) this.transport.leaveDataBare(localControlConnectionId, family);
+  }
+
+  #connectSocket({ localControlConnectionId, remote }: Of<"connect-socket">): void {
+    const bound = this.transport.boundTo(localControlConnectionId);
+    if (bound !== undefined) this.protection.move(localControlConnectionId, bound, remote);
+    this.transport.connect(localControlConnectionId, remote);
+  }
+
+  #closeSocket(localControlConnectionId: number): void {
+    this.transport.close(localControlConnectionId);
+    this.protection.release(localControlConnectionId);
   }
 
   #performOnDatapath(

@@ -22,6 +22,8 @@ export interface TunnelReport {
   readonly local_ccid: number;
   readonly remote_ccid: number;
   readonly encapsulation: "udp" | "ip";
+  /** "required": no connection, for no IPsec policy protects it yet, or no peer answers; "protected"; "": not required. */
+  readonly ipsec: "" | "required" | "protected";
   readonly peer_hostname: string;
   /** How the peer is spoken to (`dialect` of the configuration); "" while it is to be recognised from what it sends. */
   readonly dialect: string;
@@ -133,6 +135,7 @@ function reportTunnel(
     local_ccid: tunnel.localControlConnectionId,
     remote_ccid: tunnel.remoteControlConnectionId,
     encapsulation: tunnel.encapsulation,
+    ipsec: tunnel.ipsec,
     peer_hostname: tunnel.peerHostname,
     dialect: tunnel.dialect,
     dialect_by: tunnel.dialectBy,

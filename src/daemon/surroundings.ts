@@ -51,7 +51,7 @@ export class Surroundings {
 /** Follows a namespace's addresses, routes and interfaces. Where that cannot be done, one warning: attempts take longer. */
 export function followSurroundings(
   site: Pick<Site, "tunnels">,
-  surroundings: Pick<Surroundings, "changed">,
+  { changed, policiesChanged }: { changed(): void; policiesChanged(): void },
   log: Pick<Log, "write">,
   netns?: string,
 ): LinkMonitor | undefined {
@@ -60,7 +60,7 @@ export function followSurroundings(
     log.write({ level: "warn", event: "surroundings-unknown", message });
   };
   const ignore = () => undefined;
-  const events = { condition: ignore, errors: ignore, failed: warn, surroundings: () => surroundings.changed() };
+  const events = { condition: ignore, errors: ignore, failed: warn, surroundings: changed, policies: policiesChanged };
   try {
     return new LinkMonitor([], events, namesOf(site, netns), netns);
   } catch (error) {
@@ -78,6 +78,7 @@ function namesOf(site: Pick<Site, "tunnels">, netns: string | undefined): Surrou
   return {
     awaited: [...new Set(names.filter((name) => name !== undefined))],
     ours: sessions.map(({ interfaceName }) => interfaceName),
+    policies: tunnels.some(({ requireIpsec }) => requireIpsec),
   };
 }
 

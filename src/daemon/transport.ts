@@ -155,6 +155,11 @@ export class Transport {
     return this.#connections.get(localControlConnectionId)?.encapsulation ?? "udp";
   }
 
+  /** The address, port and place that the connection's socket is bound to. */
+  boundTo(localControlConnectionId: number): LocalEndpoint | undefined {
+    return this.#connections.get(localControlConnectionId)?.local;
+  }
+
   /** The network namespace of the connection's socket. */
   netns(localControlConnectionId: number): string | undefined {
     return this.#connections.get(localControlConnectionId)?.local.netns;

@@ -1,10 +1,11 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { KernelError } from "../kernel/kernel-error.ts";
+import { IPPROTO_L2TP, IPPROTO_UDP } from "../kernel/libc.ts";
 import { inNamespace } from "../kernel/netns.ts";
 import { ANYWHERE, placed } from "../kernel/placement.ts";
 import * as sockets from "../kernel/sockets.ts";
-import { type OutgoingPolicy, outgoingPolicies, verdictFor } from "../kernel/xfrm.ts";
+import { listPolicies, type PacketFlow, type Policy, protectionFlaw, verdictFor } from "../kernel/xfrm.ts";
 import type { PeerFacts } from "./peers.ts";
 import { addressesByInterface } from "./place.ts";
 import type { Plan } from "./plan.ts";
@@ -12,8 +13,6 @@ import type { Plan } from "./plan.ts";
 type Tunnel = Plan["tunnels"][number];
 
 const DNS_TIMEOUT_MS = 5_000;
-const IPPROTO_UDP = 17;
-const IPPROTO_L2TP = 115;
 
 /** Looks up every peer, and asks the kernel for the way to it. Sends nothing to it. Never rejects. */
 export async function askPeers({ tunnels }: Plan): Promise<Map<string, PeerFacts>> {
@@ -25,20 +24,32 @@ export async function askPeers({ tunnels }: Plan): Promise<Map<string, PeerFacts
   return new Map(answers);
 }
 
-type Policies = readonly OutgoingPolicy[] | { readonly error: string } | undefined;
+type Policies = readonly Policy[] | { readonly error: string } | undefined;
 
 async function askPeer(tunnel: Tunnel, policies: Policies): Promise<PeerFacts> {
   const { addresses, dnsError } = await resolvePeer(tunnel);
   const [first] = addresses;
   if (first === undefined) return { addresses, dnsError, route: undefined, ipsec: undefined };
-  const protocol = tunnel.encapsulation === "ip" ? IPPROTO_L2TP : IPPROTO_UDP;
-  const to = { address: first, protocol, port: tunnel.peerPort };
+  const route = routeTo(first, tunnel);
+  const flow = flowTo(first, tunnel, route);
   return {
     addresses,
     dnsError,
-    route: routeTo(first, tunnel),
-    ipsec: isList(policies) ? verdictFor(policies, to) : policies,
+    route,
+    ipsec: isList(policies) ? IPSEC[verdictFor(policies, flow, "out")] : policies,
+    ipsecFlaw: isList(policies) ? protectionFlaw(policies, flow) : undefined,
   };
+}
+
+const IPSEC = { transform: "protected", block: "discarded", pass: "none", none: "none" } as const;
+
+/** What the tunnel sends, as far as it is known before it is sent. */
+function flowTo(address: string, tunnel: Tunnel, route: PeerFacts["route"]): PacketFlow {
+  const { encapsulation, local, localPort, peerPort } = tunnel;
+  const from = isIP(local) !== 0 ? local : route !== undefined && "local" in route ? route.local : undefined;
+  return encapsulation === "ip"
+    ? { protocol: IPPROTO_L2TP, local: { address: from, port: 0 }, remote: { address, port: 0 } }
+    : { protocol: IPPROTO_UDP, local: { address: from, port: localPort }, remote: { address, port: peerPort } };
 }
 
 /** In this process's own namespace, as the daemon does it. A local address says which IP version is meant. */
@@ -96,13 +107,13 @@ function isRefusal(error: unknown): boolean {
 /** `undefined`: may not be read. A kernel without IPsec has no policies. */
 function readPolicies(netns: string | undefined): Policies {
   try {
-    return inNamespace(netns, outgoingPolicies);
+    return inNamespace(netns, listPolicies);
   } catch (error) {
     if (error instanceof KernelError && error.errno === "EPROTONOSUPPORT") return [];
     return isRefusal(error) ? undefined : { error: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function isList(policies: Policies): policies is readonly OutgoingPolicy[] {
+function isList(policies: Policies): policies is readonly Policy[] {
   return Array.isArray(policies);
 }

@@ -15,6 +15,8 @@ export interface PeerFacts {
     | undefined;
   /** IPsec policies for what is sent to the first address; `undefined`: may not be looked at. */
   readonly ipsec: "protected" | "discarded" | "none" | { readonly error: string } | undefined;
+  /** What is missing for IPsec to protect both ways; `undefined`: nothing, or not known. */
+  readonly ipsecFlaw?: string | undefined;
 }
 
 /** Why there is no answer, and for want of what: the tunnel's network namespace, its bind_device, rights, or a route. */
@@ -70,24 +72,35 @@ function overhead({ encapsulation }: Tunnel, session: Tunnel["sessions"][number]
   return overheadOf({ cookie, l2Sublayer: session.l2Sublayer }, layers);
 }
 
-function checkMtu(tunnel: Tunnel, { addresses, route }: PeerFacts): Finding[] {
+function checkMtu(tunnel: Tunnel, { addresses, route, ipsec }: PeerFacts): Finding[] {
   if (route === undefined || "error" in route) return [];
+  // Only the tunnel's own packets go into ESP, and how long that makes them is up to its algorithms.
+  const less = ipsec === "protected" ? " less what IPsec adds" : "";
   return tunnel.sessions.map((session) => {
     const check = `MTU of session ${tunnel.name}/${session.name}`;
     const room = route.mtu - overhead(tunnel, session, addresses[0] ?? "");
     if (session.mtu === "auto") {
-      if (room >= 1500) return ok(check, `auto: ${room}`);
+      if (room >= 1500) return ok(check, `auto: ${room}${less}`);
       const advice = "give every device in this segment that MTU, or raise the MTU of the path";
-      return finding(check, "note", `auto: about ${room}, less than the 1500 of Ethernet`, advice);
+      return finding(check, "note", `auto: about ${room}${less}, not the 1500 of Ethernet`, advice);
     }
-    if (session.mtu <= room) return ok(check, `${session.mtu} of ${room}`);
+    if (session.mtu <= room) return ok(check, `${session.mtu} of ${room}${less}`);
     const advice = `set mtu = "auto" or ${room} at most, or raise the MTU of the path by ${session.mtu - room}`;
-    return finding(check, "warning", `${session.mtu}, but the route leaves room for ${room}: packets fragment`, advice);
+    return finding(
+      check,
+      "warning",
+      `${session.mtu}, but the route leaves room for ${room}${less}: packets fragment`,
+      advice,
+    );
   });
 }
 
-function checkIpsec({ name }: Tunnel, { ipsec }: PeerFacts): Finding {
+function checkIpsec({ name, requireIpsec }: Tunnel, { ipsec, ipsecFlaw }: PeerFacts): Finding {
   const check = `IPsec of tunnel ${name}`;
+  if (requireIpsec && ipsecFlaw !== undefined) {
+    const advice = "start what negotiates IPsec, or add the policies (ip xfrm policy); the daemon waits for them";
+    return finding(check, "error", `require_ipsec: ${ipsecFlaw}`, advice);
+  }
   if (typeof ipsec === "object") {
     return finding(check, "note", `the IPsec policies could not be looked at: ${ipsec.error}`, "see ip xfrm policy");
   }

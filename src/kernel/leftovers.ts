@@ -49,7 +49,10 @@ export function ownerOf({ kind, alias }: Pick<Link, "kind" | "alias">): Owner | 
 }
 
 /** Whether it was made by a process that is dead for certain. What is made elsewhere, or still lives, is foreign. */
-export function isLeftover(owner: Owner, isAlive: (pid: number) => boolean = isProcessAlive): boolean {
+export function isLeftover(
+  owner: Pick<Owner, "process" | "namespace">,
+  isAlive: (pid: number) => boolean = isProcessAlive,
+): boolean {
   if (owner.namespace !== ownNamespace || ownNamespace === "?") return false;
   return owner.process !== process.pid && !isAlive(owner.process);
 }

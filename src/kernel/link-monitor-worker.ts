@@ -5,6 +5,7 @@ import * as libc from "./libc.ts";
 import type { LinkMonitorMessage, LinkMonitorSetup } from "./link-monitor.ts";
 import { LinkWatch } from "./link-watch.ts";
 import { encodeRequests, type NetlinkReply, parseReplies } from "./netlink-messages.ts";
+import { NewsThrottle } from "./news-throttle.ts";
 import { SurroundingsWatch } from "./surroundings-watch.ts";
 
 /** The thread of link-monitor.ts: it waits for the kernel's news of interfaces until the event descriptor ends it. */
@@ -20,7 +21,7 @@ const POLL_OCTETS = 8;
 
 const port = parentPort;
 if (port === null) throw new Error("link-monitor-worker runs as a worker thread only");
-const { names, socket, eventFd, surroundings: setup }: LinkMonitorSetup = workerData;
+const { names, socket, policySocket, eventFd, surroundings: setup }: LinkMonitorSetup = workerData;
 const post = (message: LinkMonitorMessage) => port.postMessage(message);
 const received = Buffer.allocUnsafeSlow(RECEIVE_OCTETS);
 /** nl_pid of struct sockaddr_nl, which the kernel chose. */
@@ -39,6 +40,7 @@ const watch = new LinkWatch(names, {
   },
 });
 
+const policies = new NewsThrottle(() => post({ type: "policies" }));
 const surroundings = setup && new SurroundingsWatch(setup, () => post({ type: "surroundings" }));
 
 /** The buffer was too small: news was lost, and everything is to be asked for once there is no more to read. */
@@ -62,32 +64,49 @@ function take(replies: readonly NetlinkReply[]): void {
   surroundings?.take(replies);
 }
 
-function descriptors(): Buffer {
-  const polled = Buffer.alloc(2 * POLL_OCTETS);
-  for (const [i, fd] of [socket, eventFd].entries()) {
+/** What it is does not matter: everything is looked at anew. Lost or broken, it is news too. */
+function takePolicyNews(fd: number): void {
+  for (;;) {
+    const length = libc.recv(fd, received, RECEIVE_OCTETS, libc.MSG_DONTWAIT);
+    if (length === -EAGAIN) return;
+    policies.news();
+    if (length < 0 && length !== -EINTR && length !== -ENOBUFS) {
+      throw new Error(`news of IPsec policies cannot be read: ${errnoName(-length)}`);
+    }
+  }
+}
+
+function descriptors(fds: readonly number[]): Buffer {
+  const polled = Buffer.alloc(fds.length * POLL_OCTETS);
+  for (const [i, fd] of fds.entries()) {
     polled.writeInt32LE(fd, i * POLL_OCTETS);
     polled.writeInt16LE(libc.POLLIN, i * POLL_OCTETS + 4);
   }
   return polled;
 }
 
+function refresh(): void {
+  if (isLost) surroundings?.lost();
+  isLost = false;
+  watch.refresh();
+}
+
 function run(): void {
-  const polled = descriptors();
-  const isEnded = () => polled.readInt16LE(POLL_OCTETS + 6) !== 0;
+  const polled = descriptors([eventFd, socket, ...(policySocket === undefined ? [] : [policySocket])]);
+  const isEnded = () => polled.readInt16LE(6) !== 0;
   let refreshAt = performance.now();
   do {
     const isDrained = takeNews();
+    if (policySocket !== undefined) takePolicyNews(policySocket);
     if (performance.now() >= refreshAt || (isLost && isDrained)) {
-      if (isLost) surroundings?.lost();
+      refresh();
       refreshAt = performance.now() + REFRESH_INTERVAL_MS;
-      isLost = false;
-      watch.refresh();
     }
     const now = performance.now();
-    const settleAt = now + (surroundings?.settle(now) ?? Number.POSITIVE_INFINITY);
+    const settleAt = now + Math.min(policies.settle(now), surroundings?.settle(now) ?? Number.POSITIVE_INFINITY);
     const patience = isDrained ? Math.max(0, Math.ceil(Math.min(refreshAt, settleAt) - now)) : 0;
-    polled.writeInt16LE(0, POLL_OCTETS + 6);
-    libc.poll(polled, 2, patience);
+    polled.writeInt16LE(0, 6);
+    libc.poll(polled, polled.length / POLL_OCTETS, patience);
   } while (!isEnded());
 }
 

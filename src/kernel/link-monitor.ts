@@ -1,15 +1,19 @@
 import { closeSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import { KernelError } from "./kernel-error.ts";
 import * as libc from "./libc.ts";
 import type { LinkCondition, LinkErrors } from "./link-news.ts";
 import type { LinkWatchEvents } from "./link-watch.ts";
 import { NETLINK_ROUTE } from "./netlink-messages.ts";
 import { inNamespace } from "./netns.ts";
 import { SURROUNDINGS_GROUPS, type SurroundingsSetup } from "./surroundings-watch.ts";
+import { NETLINK_XFRM } from "./xfrm-layout.ts";
 
 export interface LinkMonitorEvents extends Pick<LinkWatchEvents, "condition" | "errors"> {
   /** An address, a route or an awaited interface has come or gone; told only where they are watched. */
   surroundings?(): void;
+  /** An IPsec policy has come or gone; told only where they are watched. */
+  policies?(): void;
   /** Nothing more will be told. */
   failed(reason: string): void;
 }
@@ -18,6 +22,8 @@ export interface LinkMonitorSetup {
   readonly names: readonly string[];
   /** A netlink socket that hears of all interfaces. */
   readonly socket: number;
+  /** One that hears of IPsec policies. */
+  readonly policySocket: number | undefined;
   readonly eventFd: number;
   readonly surroundings: SurroundingsSetup | undefined;
 }
@@ -26,9 +32,12 @@ export type LinkMonitorMessage =
   | { readonly type: "condition"; readonly name: string; readonly condition: LinkCondition }
   | { readonly type: "errors"; readonly name: string; readonly errors: LinkErrors }
   | { readonly type: "surroundings" }
+  | { readonly type: "policies" }
   | { readonly type: "ready" };
 
 const RTMGRP_LINK = 1;
+/** XFRMNLGRP_POLICY, the fourth group, as a bit. */
+const XFRMGRP_POLICY = 8;
 /** struct sockaddr_nl. */
 const NETLINK_ADDRESS_OCTETS = 12;
 /** News of a few hundred interfaces at once; what does not fit is asked for. */
@@ -42,7 +51,7 @@ const WAKE_UP = new Uint8Array(BigUint64Array.of(1n).buffer);
  * namespace that the socket was made in.
  */
 export class LinkMonitor {
-  readonly #socket: number;
+  readonly #sockets: readonly number[];
   readonly #eventFd = libc.eventfd(0, libc.SOCK_NONBLOCK);
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
@@ -53,8 +62,10 @@ export class LinkMonitor {
   /** Throws a `KernelError` where rtnetlink cannot be had. It runs from the built package only. */
   constructor(names: readonly string[], events: LinkMonitorEvents, surroundings?: SurroundingsSetup, netns?: string) {
     const groups = surroundings === undefined ? RTMGRP_LINK : RTMGRP_LINK | SURROUNDINGS_GROUPS;
-    this.#socket = inNamespace(netns, () => openLinkSocket(groups));
-    const workerData: LinkMonitorSetup = { names, socket: this.#socket, eventFd: this.#eventFd, surroundings };
+    const socket = inNamespace(netns, () => openSocket(NETLINK_ROUTE, groups));
+    const policySocket = surroundings?.policies ? inNamespace(netns, openPolicySocket) : undefined;
+    this.#sockets = [socket, policySocket].filter((fd) => fd !== undefined);
+    const workerData: LinkMonitorSetup = { names, socket, policySocket, eventFd: this.#eventFd, surroundings };
     this.#worker = new Worker(new URL("./link-monitor-worker.js", import.meta.url), {
       name: "links",
       workerData,
@@ -77,8 +88,7 @@ export class LinkMonitor {
       this.#worker.on("exit", () => {
         process.off("exit", this.#interrupt);
         this.#hasEnded = true;
-        closeSync(this.#socket);
-        closeSync(this.#eventFd);
+        for (const fd of [...this.#sockets, this.#eventFd]) closeSync(fd);
         fail("it has ended");
         resolve();
       });
@@ -107,12 +117,23 @@ export class LinkMonitor {
 
 function tell(events: LinkMonitorEvents, message: Exclude<LinkMonitorMessage, { readonly type: "ready" }>): void {
   if (message.type === "surroundings") events.surroundings?.();
+  else if (message.type === "policies") events.policies?.();
   else if (message.type === "condition") events.condition(message.name, message.condition);
   else events.errors(message.name, message.errors);
 }
 
-function openLinkSocket(groups: number): number {
-  const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW | libc.SOCK_NONBLOCK, NETLINK_ROUTE);
+/** `undefined`: the kernel has no IPsec, or does not tell us; asking it then fails as well, and says so. */
+function openPolicySocket(): number | undefined {
+  try {
+    return openSocket(NETLINK_XFRM, XFRMGRP_POLICY);
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
+}
+
+function openSocket(protocol: number, groups: number): number {
+  const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW | libc.SOCK_NONBLOCK, protocol);
   try {
     const address = Buffer.alloc(NETLINK_ADDRESS_OCTETS);
     address.writeUInt16LE(libc.AF_NETLINK, 0);

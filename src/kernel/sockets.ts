@@ -132,6 +132,8 @@ const HINTS: Readonly<Record<Command, Readonly<Record<string, string>>>> = {
     ENETUNREACH: "there is no route to it",
     EHOSTUNREACH: "there is no route to it",
     ENODEV: "this machine has no such interface",
+    EPERM: "an IPsec policy discards it",
+    ESRCH: "an IPsec policy protects it, but there is no key, and nobody who negotiates one",
   },
 };
 

@@ -1,5 +1,6 @@
 import { decodeLinkNews } from "./link-news.ts";
 import type { NetlinkReply } from "./netlink-messages.ts";
+import { NewsThrottle } from "./news-throttle.ts";
 
 /** rtnetlink(7). Of the messages about addresses and routes only the interface is looked at. */
 const RTM_NEWADDR = 20;
@@ -11,9 +12,6 @@ const ADDRESS_INDEX = 4;
 const ROUTE_HEADER_OCTETS = 12;
 const RTA_OIF = 4;
 
-/** News come in bursts, and who hears of them looks at everything. */
-const TELL_INTERVAL_MS = 100;
-
 /** Groups of rtnetlink, as bits: addresses and routes of IPv4 and IPv6; those of interfaces are heard anyway. */
 export const SURROUNDINGS_GROUPS = 0x10 | 0x40 | 0x100 | 0x400;
 
@@ -22,6 +20,8 @@ export interface SurroundingsSetup {
   readonly awaited: readonly string[];
   /** Our own devices: what we do with them ourselves is no news. */
   readonly ours: readonly string[];
+  /** IPsec policies are told of too. */
+  readonly policies?: boolean;
 }
 
 /**
@@ -31,18 +31,16 @@ export interface SurroundingsSetup {
 export class SurroundingsWatch {
   readonly #awaited: ReadonlySet<string>;
   readonly #ours: ReadonlySet<string>;
-  readonly #tell: () => void;
+  readonly #throttle: NewsThrottle;
   /** Our own devices by index: they are made after the watch begins, so that it hears of each. */
   readonly #ourIndices = new Set<number>();
   /** As last heard of: what changes on an interface beyond that is not waited for. */
   readonly #seen = new Map<string, string>();
-  #isNews = false;
-  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor({ awaited, ours }: SurroundingsSetup, tell: () => void) {
     this.#awaited = new Set(awaited);
     this.#ours = new Set(ours);
-    this.#tell = tell;
+    this.#throttle = new NewsThrottle(tell);
   }
 
   take(replies: readonly NetlinkReply[]): void {
@@ -51,18 +49,12 @@ export class SurroundingsWatch {
 
   /** News was lost: anything may have come. */
   lost(): void {
-    this.#isNews = true;
+    this.#throttle.news();
   }
 
   /** Tells what there is to tell, unless it is too early. Returns in how many milliseconds it has to be called again. */
   settle(now: number): number {
-    if (!this.#isNews) return Number.POSITIVE_INFINITY;
-    const wait = this.#toldAt + TELL_INTERVAL_MS - now;
-    if (wait > 0) return wait;
-    this.#isNews = false;
-    this.#toldAt = now;
-    this.#tell();
-    return Number.POSITIVE_INFINITY;
+    return this.#throttle.settle(now);
   }
 
   #hear(type: number, message: Buffer): void {
@@ -72,7 +64,7 @@ export class SurroundingsWatch {
   }
 
   #concern(index: number): void {
-    if (!this.#ourIndices.has(index)) this.#isNews = true;
+    if (!this.#ourIndices.has(index)) this.#throttle.news();
   }
 
   #hearOfLink(type: number, message: Buffer): void {
@@ -86,7 +78,7 @@ export class SurroundingsWatch {
     if (this.#ours.has(name)) this.#ourIndices.add(index);
     if (!this.#awaited.has(name)) return;
     const seen = `${index} ${condition}`;
-    if (this.#seen.get(name) !== seen) this.#isNews = true;
+    if (this.#seen.get(name) !== seen) this.#throttle.news();
     this.#seen.set(name, seen);
   }
 }

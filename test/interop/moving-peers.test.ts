@@ -9,6 +9,10 @@ const UP_MS = 10_000;
 /** A HELLO after 1 s at the latest, and four transmissions of it; then a handshake. */
 const DEAD_PEER_MS = 12_000;
 const SOON_MS = 4_000;
+/** Giving up takes 53 s. */
+const PATIENT = 'secret = "correct horse"\nretransmit = { initial = "200ms", max = "8s", retries = 10 }';
+/** A HELLO, two retransmissions to the old port, the pause and a handshake. */
+const TOLD_MS = 10_000;
 
 /** A NAT in a process: what comes to port 7000 leaves by a port of its own, a new one after each SIGUSR2. */
 const NAT = `
@@ -37,14 +41,21 @@ describe.skipIf(missing !== undefined)(`peers that move${missing ? ` (${missing}
   });
   afterEach(() => sites.remove());
 
-  test("a responder knows an initiator behind a NAT by its name, and takes it back when its port changes", async () => {
+  test.each([
+    [
+      "a responder knows an initiator behind a NAT by its name, and takes it back when its port changes",
+      "",
+      DEAD_PEER_MS,
+    ],
+    ["with a secret it does so long before messages have been given up", PATIENT, TOLD_MS],
+  ])("%s", async (_title, keys, limitMs) => {
     const { paris, lyon } = sites;
     const nat = paris.namespace.spawn(process.execPath, ["-e", NAT], { stdio: ["ignore", "pipe", "inherit"] });
     const port = await nextPort(nat);
-    const responder = start(lyon, { tunnel: 'peer_hostname = "site-paris"' });
+    const responder = start(lyon, { tunnel: `peer_hostname = "site-paris"\n${keys}` });
     const initiator = start(paris, {
       lcce: "listen = []",
-      tunnel: 'peer = "127.0.0.1"\npeer_port = 7000',
+      tunnel: `peer = "127.0.0.1"\npeer_port = 7000\n${keys}`,
     });
     const before = await initiator.untilUp(UP_MS);
     const learnt = await responder.untilUp(UP_MS);
@@ -56,7 +67,7 @@ describe.skipIf(missing !== undefined)(`peers that move${missing ? ` (${missing}
     nat.kill("SIGUSR2");
     const moved = await next;
     expect(moved).not.toBe(port);
-    await initiator.untilTunnel("opened anew", DEAD_PEER_MS, (tunnel) => {
+    await initiator.untilTunnel("opened anew", limitMs, (tunnel) => {
       return tunnel.state === "established" && tunnel.local_ccid !== before.local_ccid;
     });
     const after = await responder.untilUp(UP_MS);

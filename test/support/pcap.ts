@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import type { Endpoint } from "../../src/control/core.ts";
 
-/** A UDP datagram over IPv4 that somebody has seen. */
+/** A control message that somebody has seen over IPv4: over UDP, or with ports 0 directly. */
 export interface SeenDatagram {
   readonly from: Endpoint;
   readonly to: Endpoint;
@@ -12,6 +12,9 @@ export interface SeenDatagram {
 const RAW_IP = 101;
 const IP_HEADER_LENGTH = 20;
 const UDP_HEADER_LENGTH = 8;
+const UDP = 17;
+/** RFC 3931 4.1.1. */
+const L2TP = 115;
 
 /** Writes datagrams as a capture file, so that an independent decoder can judge them; a millisecond apart. */
 export function writePcap(file: string, datagrams: readonly SeenDatagram[]): void {
@@ -36,17 +39,27 @@ function record(datagram: SeenDatagram, index: number): readonly Buffer[] {
 
 /** Checksums are left 0: there is none over IPv4's UDP then, and decoders do not check that of IP. */
 function packetOf({ from, to, octets }: SeenDatagram): Buffer {
-  const length = UDP_HEADER_LENGTH + octets.length;
-  const packet = Buffer.alloc(IP_HEADER_LENGTH + length);
-  packet[0] = 0x45;
-  packet.writeUInt16BE(packet.length, 2);
-  packet[8] = 64;
-  packet[9] = 17;
-  packet.set(from.address.split(".").map(Number), 12);
-  packet.set(to.address.split(".").map(Number), 16);
-  packet.writeUInt16BE(from.port, 20);
-  packet.writeUInt16BE(to.port, 22);
-  packet.writeUInt16BE(length, 24);
-  packet.set(octets, IP_HEADER_LENGTH + UDP_HEADER_LENGTH);
-  return packet;
+  const overIp = from.port === 0;
+  const payload = overIp ? overIpOf(octets) : overUdpOf(from.port, to.port, octets);
+  const header = Buffer.alloc(IP_HEADER_LENGTH);
+  header[0] = 0x45;
+  header.writeUInt16BE(header.length + payload.length, 2);
+  header[8] = 64;
+  header[9] = overIp ? L2TP : UDP;
+  header.set(from.address.split(".").map(Number), 12);
+  header.set(to.address.split(".").map(Number), 16);
+  return Buffer.concat([header, payload]);
+}
+
+/** Behind a Session ID of 0 (RFC 3931 4.1.1.2). */
+function overIpOf(octets: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.alloc(4), octets]);
+}
+
+function overUdpOf(from: number, to: number, octets: Uint8Array): Buffer {
+  const header = Buffer.alloc(UDP_HEADER_LENGTH);
+  header.writeUInt16BE(from, 0);
+  header.writeUInt16BE(to, 2);
+  header.writeUInt16BE(header.length + octets.length, 4);
+  return Buffer.concat([header, octets]);
 }

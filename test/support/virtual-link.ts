@@ -83,6 +83,8 @@ export class VirtualNode {
   /** DNS as this node sees it, several addresses with spaces between; a name that is missing cannot be resolved. */
   readonly names = new Map<string, string>();
   core: Lcce;
+  /** What IPsec lacks to protect what this node sends and receives; "": nothing. */
+  ipsecFlaw = "";
   readonly #link: VirtualLink;
   /** UDP ports, and 0 for L2TP over IP. */
   readonly #listen: readonly number[];
@@ -153,6 +155,9 @@ export class VirtualNode {
       case "open-socket":
         this.#openSocket(effect);
         return;
+      case "check-protection":
+        this.#judge(effect);
+        return;
       case "connect-socket": {
         const socket = this.sockets.get(effect.localControlConnectionId);
         if (socket === undefined) throw new Error("connect-socket without a socket");
@@ -183,7 +188,17 @@ export class VirtualNode {
     }
   }
 
-  #openSocket({ localControlConnectionId, encapsulation, local, remote }: Extract<Effect, { type: "open-socket" }>) {
+  #judge({ tunnel, from, to, octets }: Extract<Effect, { type: "check-protection" }>): void {
+    if (this.ipsecFlaw === "") this.#answer({ type: "datagram", from, to, octets, protected: true });
+    else this.#answer({ type: "unprotected", tunnel, reason: this.ipsecFlaw });
+  }
+
+  #openSocket(effect: Extract<Effect, { type: "open-socket" }>) {
+    const { localControlConnectionId, encapsulation, local, remote, protect } = effect;
+    if (protect !== undefined && this.ipsecFlaw !== "") {
+      this.#answer({ type: "socket-failed", localControlConnectionId, reason: this.ipsecFlaw });
+      return;
+    }
     const port = encapsulation === "ip" ? 0 : local.port || 40_000 + this.sockets.size;
     this.sockets.set(localControlConnectionId, { encapsulation, local: { ...local, port }, remote });
   }

@@ -12,7 +12,10 @@ const START_MS = 60_000;
 /** The host itself, where NetworkNamespace is a network of its own. */
 const HOST = { spawn: (command: string, args: readonly string[], options = {}) => spawn(command, args, options) };
 
-/** The real daemon on a loopback address, without a datapath: nothing of the machine is touched. */
+/**
+ * The real daemon on a loopback address: over UDP without a datapath, so that nothing of the machine is touched, over IP
+ * with that of the kernel, which has no other sockets for it.
+ */
 export class DaemonOnLoopback {
   readonly endpoint: Endpoint;
   readonly directory = mkdtempSync(join(tmpdir(), "l2tpv3-lcc-peers-"));
@@ -22,7 +25,7 @@ export class DaemonOnLoopback {
     this.endpoint = endpoint;
   }
 
-  /** Nothing is started yet, but its address and port are known. */
+  /** Over UDP. Nothing is started yet, but its address and port are known. */
   static async at(address: string): Promise<DaemonOnLoopback> {
     const socket = createSocket("udp4");
     socket.bind(0, address);
@@ -32,14 +35,18 @@ export class DaemonOnLoopback {
     return new DaemonOnLoopback({ address, port });
   }
 
+  static overIp(address: string): DaemonOnLoopback {
+    return new DaemonOnLoopback({ address, port: 0 });
+  }
+
   /** Starts it with these tunnels, in TOML, and waits until it answers. Later calls start it anew. */
   async start(tunnels: string): Promise<DaemonProcess> {
     const { address, port } = this.endpoint;
     const configuration = `[lcce]
 hostname = "site-a"
 router_id = "${address}"
-listen = ["udp:${address}:${port}"]
-datapath = "none"
+listen = ["${port === 0 ? `ip:${address}` : `udp:${address}:${port}`}"]
+datapath = "${port === 0 ? "kernel" : "none"}"
 admin_socket = "${join(this.directory, "admin.sock")}"
 log_level = "debug"
 ${tunnels}`;

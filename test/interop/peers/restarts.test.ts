@@ -1,9 +1,13 @@
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { DaemonProcess } from "../../support/daemon-process.ts";
+import { writePcap } from "../../support/pcap.ts";
+import { tsharkMissing } from "../../support/tshark.ts";
 import { avp } from "../../support/wire.ts";
 import { CISCO } from "./cisco.ts";
 import { DaemonOnLoopback } from "./daemon-on-loopback.ts";
+import { flaws } from "./judgement.ts";
 import { type Personality, text, u32 } from "./personality.ts";
 import { WirePeer } from "./wire-peer.ts";
 
@@ -17,7 +21,7 @@ let peer: WirePeer;
 
 async function facing(personality: Personality): Promise<void> {
   host = await DaemonOnLoopback.at("127.77.2.1");
-  peer = await WirePeer.bind({ personality, address: PEER, daemon: host.endpoint });
+  peer = await WirePeer.bind(PEER, { personality, daemon: host.endpoint });
 }
 
 /** One tunnel to the peer, with one session "100". */
@@ -36,16 +40,27 @@ remote_end_id = "100"
 cookie_size = 4`;
 }
 
+/** Every message of the test is well formed, as tshark sees it, where there is one. */
+async function finish(): Promise<void> {
+  try {
+    if (tsharkMissing() !== undefined) return;
+    const file = join(host.directory, "all.pcap");
+    writePcap(file, peer.transcript);
+    const wanted = { messages: peer.transcript.length, ours: host.endpoint.address, signed: false };
+    expect(await flaws(file, wanted, [peer.endpoint.port, host.endpoint.port])).toEqual([]);
+  } finally {
+    peer.close();
+    host.remove();
+  }
+}
+
 function hasEvent(daemon: DaemonProcess, words: string): boolean {
   return daemon.log.some(({ message }) => message.includes(words));
 }
 
 describe("a Cisco-like peer and restarts", () => {
   beforeEach(() => facing(CISCO));
-  afterEach(() => {
-    peer.close();
-    host.remove();
-  });
+  afterEach(finish);
 
   test("B134 our daemon is killed: the peer says 'Peer reset' on the old connection, and the new one comes up", async () => {
     const first = await host.start(tunnel("initiator"));
@@ -119,10 +134,7 @@ describe("go-l2tp's quiescent tunnels: HELLO and nothing else", () => {
   const IDS = { local: 1001, remote: 2002 };
 
   beforeEach(() => facing(QUIESCENT));
-  afterEach(() => {
-    peer.close();
-    host.remove();
-  });
+  afterEach(finish);
 
   test("hello-only: each end's HELLOs are answered, and silence is noticed", async () => {
     peer.talkAs(IDS.remote, IDS.local);

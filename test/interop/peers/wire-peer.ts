@@ -1,13 +1,12 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { createSocket, type Socket } from "node:dgram";
-import { once } from "node:events";
 import type { Endpoint } from "../../../src/control/core.ts";
 import { hiddenByHand, nonceOnWire, signedByHand, unhiddenByHand } from "../../support/digest-by-hand.ts";
 import type { SeenDatagram } from "../../support/pcap.ts";
 import { avp, avpsIn, hexOf, MESSAGE_TYPES, octetsOfHex } from "../../support/wire.ts";
-import type { Personality, SessionIds } from "./personality.ts";
+import { type PeerSocket, udpSocket } from "./peer-socket.ts";
+import { type Personality, type SessionIds, u32 } from "./personality.ts";
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** A control message as the peer read it, by hand. */
@@ -31,7 +30,6 @@ export interface PeerSecret {
 
 export interface WirePeerOptions {
   readonly personality: Personality;
-  readonly address: string;
   /** Where our daemon listens, or opens from. */
   readonly daemon: Endpoint;
   /** A secret of no octets: an integrity check, without nonces. */
@@ -41,12 +39,14 @@ export interface WirePeerOptions {
 }
 
 /**
- * A router by hand over a real UDP socket. It does one connection with one session, in order; what it would resent in
+ * A router by hand over a real socket. It does one connection with one session, in order; what it would resent in
  * real life it would stumble over here: whatever our daemon says that such a router cannot take is in `faults`.
  */
 export class WirePeer {
   readonly faults: string[] = [];
   readonly transcript: SeenDatagram[] = [];
+  /** Data packets that it has received, from their Session ID on. */
+  readonly packets: Uint8Array[] = [];
   readonly personality: Personality;
   /** Nothing reaches it. */
   deaf = false;
@@ -58,7 +58,7 @@ export class WirePeer {
   /** What our daemon has assigned; 0 while unknown. */
   remoteCcid = 0;
   remoteSessionId = 0;
-  readonly #socket: Socket;
+  readonly #socket: PeerSocket;
   readonly #options: WirePeerOptions;
   readonly #heard: HeardMessage[] = [];
   #waiting: (() => void) | undefined;
@@ -69,24 +69,25 @@ export class WirePeer {
   #remoteNonce: Uint8Array = NOTHING;
   #acknowledgement: NodeJS.Timeout | undefined;
 
-  private constructor(socket: Socket, options: WirePeerOptions) {
+  constructor(socket: PeerSocket, options: WirePeerOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#target = options.daemon;
     this.personality = options.personality;
     this.restart();
-    socket.on("message", (octets, { address, port }) => this.#receive(octets, { address, port }));
+    socket.listen({
+      control: (octets, from) => this.#receive(octets, from),
+      data: (packet) => this.packets.push(packet),
+    });
   }
 
-  static async bind(options: WirePeerOptions): Promise<WirePeer> {
-    const socket = createSocket("udp4");
-    socket.bind(0, options.address);
-    await once(socket, "listening");
-    return new WirePeer(socket, options);
+  /** Over UDP. */
+  static async bind(address: string, options: WirePeerOptions): Promise<WirePeer> {
+    return new WirePeer(await udpSocket(address), options);
   }
 
   get endpoint(): Endpoint {
-    return { address: this.#options.address, port: this.#socket.address().port };
+    return this.#socket.endpoint;
   }
 
   /** Forgets everything, as after a power cut. */
@@ -160,6 +161,12 @@ export class WirePeer {
     this.#transmit(this.#message(body, 0, ccid));
   }
 
+  /** A frame of the session, behind the cookie that our daemon has assigned and what else it wants there, in hex. */
+  sendFrame(header: string, frame: Uint8Array): void {
+    const packet = Buffer.concat([octetsOfHex(u32(this.remoteSessionId) + header), frame]);
+    this.#socket.sendData(packet, this.#target);
+  }
+
   /** Both ids are typed in: there is no handshake. */
   talkAs(ccid: number, remoteCcid: number): void {
     this.ccid = ccid;
@@ -225,7 +232,7 @@ export class WirePeer {
     const isZlb = octets.length === 12;
     const sent = authentication && !isZlb ? signedByHand(octets, type, [authentication.secret], prefix) : octets;
     this.transcript.push({ from: this.endpoint, to: this.#target, octets: sent });
-    this.#socket.send(sent, this.#target.port, this.#target.address);
+    this.#socket.sendControl(sent, this.#target);
   }
 
   #receive(octets: Uint8Array, from: Endpoint): void {

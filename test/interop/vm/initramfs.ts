@@ -16,12 +16,13 @@ const GUEST_COMMANDS = ["bash", "env", "ip", "bridge", "ss", "modprobe", "lsmod"
 const GUEST_MODULES = [
   ..."l2tp_core l2tp_netlink l2tp_eth l2tp_ip l2tp_ip6 l2tp_debugfs udp_tunnel ip6_udp_tunnel".split(" "),
   ..."xfrm_user esp4 esp6 authenc echainiv drbg jitterentropy_rng sha512_generic".split(" "),
+  ..."gcm ctr seqiv ghash_generic wireguard".split(" "),
   ..."veth bridge stp llc 8021q dummy macvlan vrf tun sch_netem virtio_pci virtio_console".split(" "),
   ..."nfnetlink nf_tables nft_chain_nat nft_masq".split(" "),
 ];
 
 /** Newer kernels have it built in, or not at all. */
-const MAY_BE_ABSENT = new Set(["drbg", "jitterentropy_rng", "sha512_generic", "nfnetlink"]);
+const MAY_BE_ABSENT = new Set(["drbg", "jitterentropy_rng", "sha512_generic", "ghash_generic", "nfnetlink"]);
 
 const UNUSED_IMAGE_LIFE_MS = 30 * 24 * 3600 * 1000;
 

@@ -159,6 +159,23 @@ describe("contradictions", () => {
     });
   });
 
+  test("IPsec for one of two tunnels over IP between the same addresses", () => {
+    const tunnels = (...more: readonly string[]) =>
+      more.map((each, i) => `[tunnel.t${i}]\npeer = "192.0.2.2"\nrole = "initiator"\n${each}`).join("\n");
+    const [required, not] = ['encapsulation = "ip"\nrequire_ipsec = true', 'encapsulation = "ip"'];
+    expect(complaint(tunnels(required, not))).toBe(
+      'site.toml:5: tunnel.t0.require_ipsec: tunnel "t1" goes over IP between the same addresses and needs the same require_ipsec',
+    );
+    const fine = [
+      tunnels(required, required),
+      tunnels(not, not),
+      tunnels(required, "local_port = 0"),
+      tunnels(required, `${not}\nlocal = "192.0.2.3"`),
+      tunnels(required, `${not}\nnetns = "blue"`),
+    ];
+    for (const toml of fine) expect(() => parseSite(toml, "site.toml"), toml).not.toThrow();
+  });
+
   test("what depends on a wrong key is not judged", () => {
     expect(complaint(`[lcce]\nlisten = 1\n[tunnel.a]\npeer = 5\nrole = "both"\n[tunnel.b]\ntemplate = "x"`)).toBe(
       [

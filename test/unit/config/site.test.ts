@@ -106,6 +106,19 @@ routes = ["10.2.0.0/16 via 10.0.0.2", "2001:db8:2::/48", "0.0.0.0/0", "::/0 via 
   ]);
 });
 
+test("require_ipsec, of a tunnel or its template", () => {
+  const site = read(`[template.t]
+require_ipsec = true
+[tunnel.a]
+peer = "192.0.2.2"
+template = "t"
+[tunnel.b]
+peer = "192.0.2.3"
+template = "t"
+require_ipsec = false`);
+  expect(site.tunnels.map(({ requireIpsec = false }) => requireIpsec)).toEqual([true, false]);
+});
+
 test("every key of [lcce]", () => {
   const toml = `[lcce]
 hostname = "site-a"

@@ -247,6 +247,17 @@ describe("peers", () => {
     expect(verdict({}, session(1447))).toContain("warning MTU of session paris/lan42");
   });
 
+  test("MTU inside IPsec: the route's does not count what ESP adds, which is said", () => {
+    const of = (ipsec: PeerFacts["ipsec"], mtu: string) =>
+      checkPeers(new Map([["paris", { ...GOOD, ipsec }]]), plan({ session: `mtu = ${mtu}` })).find(({ check }) =>
+        check.startsWith("MTU"),
+      )?.found;
+    expect(of("protected", '"auto"')).toBe("auto: about 1442 less what IPsec adds, not the 1500 of Ethernet");
+    expect(of("none", '"auto"')).toBe("auto: about 1442, not the 1500 of Ethernet");
+    expect(of("protected", "1400")).toBe("1400 of 1442 less what IPsec adds");
+    expect(of("none", "1400")).toBe("1400 of 1442");
+  });
+
   test("MTU of a static session: the longer of the cookies that are typed in counts", () => {
     const numbers = "local_session_id = 1\nremote_session_id = 2";
     const tunnel = 'mode = "static"\nlocal_tunnel_id = 1\nremote_tunnel_id = 2';
@@ -270,6 +281,17 @@ describe("peers", () => {
     expect(of("none")).toMatchObject({ status: "note", found: expect.stringContaining("not protected") });
     expect(of("discarded")).toMatchObject({ status: "error" });
     expect(of(undefined)).toMatchObject({ status: "note", advice: "run l2tpv3-lcc doctor as root" });
+  });
+
+  test("IPsec that a tunnel demands: what is missing is an error, in either direction", () => {
+    const of = (ipsecFlaw: string | undefined, tunnel = "require_ipsec = true") => {
+      const facts = new Map([["paris", { ...GOOD, ipsecFlaw }]]);
+      return checkPeers(facts, plan({ tunnel })).find(({ check }) => check.startsWith("IPsec"));
+    };
+    const flaw = "no IPsec policy protects UDP received from there";
+    expect(of(flaw)).toMatchObject({ status: "error", found: `require_ipsec: ${flaw}` });
+    expect(of(undefined)).toMatchObject({ status: "ok" });
+    expect(of(flaw, "")).toMatchObject({ status: "ok" });
   });
 });
 

@@ -6,7 +6,6 @@ import { listSecretFiles } from "../../../src/config/secret-paths.ts";
 import { parseProtocols, parseSocketTable } from "../../../src/doctor/proc-sockets.ts";
 import { moduleCondition } from "../../../src/kernel/module-condition.ts";
 import type { ModuleSystem } from "../../../src/kernel/modules.ts";
-import { decodePolicy, verdictFor } from "../../../src/kernel/xfrm.ts";
 
 describe("/proc/net", () => {
   const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
@@ -49,61 +48,6 @@ describe("/proc/net", () => {
     expect(parseSocketTable("raw", HEAD + row("00000000:0073") + row("00000000:0001"))).toEqual([
       { protocol: "ip", address: "0.0.0.0", port: 0, inode: "4711" },
     ]);
-  });
-});
-
-describe("IPsec policies", () => {
-  interface Policy {
-    readonly prefix: readonly number[];
-    readonly length: number;
-    readonly protocol: number;
-    readonly port: number;
-    readonly direction: number;
-    readonly action: number;
-    readonly template: boolean;
-  }
-  const PROTECTING: Policy = {
-    prefix: [192, 0, 2, 0],
-    length: 24,
-    protocol: 17,
-    port: 1701,
-    direction: 1,
-    action: 0,
-    template: true,
-  };
-  /** As the kernel writes it: struct xfrm_userpolicy_info, then attributes. */
-  function message(policy: Policy): Buffer {
-    const octets = Buffer.alloc(policy.template ? 168 + 4 + 64 : 168);
-    octets.set(policy.prefix, 0);
-    octets.writeUInt16BE(policy.port, 32);
-    octets.writeUInt16BE(policy.port === 0 ? 0 : 0xffff, 34);
-    octets.writeUInt16LE(2, 40);
-    octets.writeUInt8(policy.length, 42);
-    octets.writeUInt8(policy.protocol, 44);
-    octets.writeUInt8(policy.direction, 160);
-    octets.writeUInt8(policy.action, 161);
-    if (policy.template) {
-      octets.writeUInt16LE(68, 168);
-      octets.writeUInt16LE(5, 170);
-    }
-    return octets;
-  }
-  const judge = (change: Partial<Policy>, address = "192.0.2.9") => {
-    const policy = decodePolicy(message({ ...PROTECTING, ...change }));
-    return verdictFor(policy === undefined ? [] : [policy], { address, protocol: 17, port: 1701 });
-  };
-
-  test("what protects, discards, lets pass, or is about something else", () => {
-    expect(judge({})).toBe("protected");
-    expect(judge({ protocol: 0, port: 0 })).toBe("protected");
-    expect(judge({}, "192.0.3.9")).toBe("none");
-    expect(judge({ length: 0 }, "10.0.0.1")).toBe("protected");
-    expect(judge({ protocol: 115 })).toBe("none");
-    expect(judge({ port: 500 })).toBe("none");
-    expect(judge({ direction: 0 })).toBe("none");
-    expect(judge({ template: false })).toBe("none");
-    expect(judge({ action: 1, template: false })).toBe("discarded");
-    expect(judge({}, "2001:db8::1")).toBe("none");
   });
 });
 

@@ -1,6 +1,4 @@
 // Two daemons over each of UDP and IP, IPv4 and IPv6 (RFC 3931 4.1), and what the packets on the wire look like.
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import {
   bothUp,
   check,
@@ -13,6 +11,7 @@ import {
   startBoth,
   within,
 } from "./daemon-lab.mjs";
+import { Sniffer } from "./sniffer.mjs";
 
 /** Together in one ICRQ they are longer than the wire's MTU. */
 const LONG = "x".repeat(1_000);
@@ -24,26 +23,6 @@ const WAYS = [
   { name: "IPv4", kind: "ip", version: 4, peers: ["10.0.0.1", "10.0.0.2"], mtu: 1454, encap: "IP" },
   { name: "IPv6", kind: "ip", version: 6, peers: ["fd00::1", "fd00::2"], mtu: 1434, encap: "IP" },
 ];
-
-/** What sniff.mjs sees on the wire of a site. */
-class Sniffer {
-  packets = [];
-  #child;
-
-  constructor(site) {
-    const words = ["netns", "exec", site.name, process.execPath, "test/interop/vm/guest/sniff.mjs"];
-    this.#child = spawn("ip", words, { stdio: ["ignore", "pipe", "inherit"] });
-    const lines = createInterface(this.#child.stdout);
-    this.listening = new Promise((resolve) => lines.once("line", resolve));
-    lines.on("line", (line) => {
-      if (line.startsWith("{")) this.packets.push(JSON.parse(line));
-    });
-  }
-
-  end() {
-    this.#child.kill("SIGKILL");
-  }
-}
 
 function settings(host, { kind, peers }, more = {}) {
   const session = { interface: "l2-lan", addresses: [`192.168.7.${host}/24`], remote_end_id: LONG, ...more };

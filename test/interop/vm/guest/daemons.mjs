@@ -17,6 +17,8 @@ const ALL = [
   "matrix",
   "sequencing",
   "howto",
+  "nat",
+  "ipsec",
 ];
 const wanted = process.argv.slice(2);
 for (const name of wanted.length > 0 ? wanted : ALL) await import(`./daemon-${name}.mjs`);

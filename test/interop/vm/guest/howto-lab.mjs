@@ -1,4 +1,4 @@
-// For daemon-howto.mjs: several namespaces and the cables between them, and daemons that run the files of conf/examples.
+// For daemon-howto.mjs and daemon-nat.mjs: several namespaces and the cables between them, and daemons that run the files of conf/examples.
 import { readFileSync } from "node:fs";
 import { attempt, check, Daemon, Namespace, note, run, SOON_MS, sleep, within } from "./daemon-lab.mjs";
 
@@ -37,7 +37,12 @@ export class Net {
   start(site, example, change = (text) => text) {
     const file = readFileSync(`${EXAMPLES}/${example}.toml`, "utf8");
     const own = `admin_socket = "/run/daemons/${site.name}.sock"\nlog_level = "debug"\n`;
-    const daemon = new Daemon(site, site.name, change(file).replace("[lcce]\n", `[lcce]\n${own}`));
+    return this.startWith(site, change(file).replace("[lcce]\n", `[lcce]\n${own}`));
+  }
+
+  /** Runs a configuration. */
+  startWith(site, configuration) {
+    const daemon = new Daemon(site, site.name, configuration);
     this.daemons.push(daemon);
     return daemon;
   }
@@ -60,9 +65,9 @@ export function forward(...sites) {
   for (const site of sites) site.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1");
 }
 
-export function masquerade(site) {
+export function masquerade(site, ...words) {
   run("modprobe", "-a", "nft_chain_nat", "nft_masq");
-  site.run("node", `${GUEST}/masquerade.mjs`);
+  site.run("node", `${GUEST}/masquerade.mjs`, ...words);
 }
 
 /** What df-ping.mjs says of echoes, each an address and the octets of the IPv4 packet. */

@@ -1,6 +1,7 @@
 // Turns on NAT in this network namespace: what leaves it gets the address of the device it leaves by, and a port of its
 // own. It is `nft add table ip nat; nft add chain ip nat out { type nat hook postrouting priority 100 \; };
-// nft add rule ip nat out masquerade`, said to nfnetlink without nft.
+// nft add rule ip nat out masquerade`, said to nfnetlink without nft. With the word "random" it is `masquerade
+// fully-random`: without it a port that is free stays as it is.
 import * as libc from "/app/dist/src/kernel/libc.js";
 
 const NETLINK_NETFILTER = 12;
@@ -12,6 +13,7 @@ const NESTED = 0x8000;
 const ERROR = 2;
 const POST_ROUTING = 4;
 const PRIORITY_OF_SOURCE_NAT = 100;
+const PROTO_RANDOM_FULLY = 0x10;
 
 function attribute(type, value) {
   const length = Buffer.alloc(4);
@@ -45,7 +47,8 @@ function message(type, flags, family, resource, ...attributes) {
 
 const [table, chain] = ["nat", "out"];
 const hook = nested(4, number(1, POST_ROUTING), number(2, PRIORITY_OF_SOURCE_NAT));
-const masquerade = nested(4, nested(1, text(1, "masq")));
+const flags = process.argv[2] === "random" ? nested(2, number(1, PROTO_RANDOM_FULLY)) : Buffer.alloc(0);
+const masquerade = nested(4, nested(1, text(1, "masq"), flags));
 const requests = [
   message(NEW_TABLE, CREATE | ACK, libc.AF_INET, 0, text(1, table)),
   message(NEW_CHAIN, CREATE | ACK, libc.AF_INET, 0, text(1, table), text(3, chain), hook, text(7, "nat")),
