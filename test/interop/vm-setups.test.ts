@@ -22,7 +22,7 @@ const BOOTS: readonly (readonly [title: string, boot: Boot])[] = [
   ],
   ["network namespaces with the same addresses, and a peer that comes by a VRF", { names: ["netns"], checks: 42 }],
   ["the setups of conf/examples: trunks behind a NAT, three gateways, routed sites", { names: ["howto"], checks: 50 }],
-  ["require_ipsec: nothing in clear before the policies come, nor after they go", { names: ["ipsec"], checks: 40 }],
+  ["require_ipsec: nothing in clear before the policies come, nor after they go", { names: ["ipsec"], checks: 48 }],
   [
     "H04, G13 two initiators behind a NAT that rewrites ports, forgets its mappings, restarts and gets another address",
     { names: ["nat"], checks: 30 },

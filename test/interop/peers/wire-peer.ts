@@ -262,7 +262,7 @@ export class WirePeer {
     if (ns !== this.#nr) {
       // Sent again: the acknowledgement was too slow.
       if (ns > this.#nr) this.faults.push(`${name} with Ns ${ns} where ${this.#nr} is due`);
-      else this.#acknowledge();
+      else if (name !== "SCCRQ") this.#acknowledge();
       return;
     }
     this.#nr += 1;
