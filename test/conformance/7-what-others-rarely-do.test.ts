@@ -66,11 +66,11 @@ describe("calls", () => {
   });
 
   test("C15 E10 a call that waits behind the peer's window is not given up: it has not been placed yet", () => {
-    const sessions = Array.from({ length: 12 }, (_, i) => session(`s${i}`, { call: "initiator" }));
+    const sessions = Array.from({ length: 40 }, (_, i) => session(`s${i}`, { call: "initiator" }));
     const { link, node, peer } = facing({ sessions });
     peer.polite = false;
     peer.connect({ receiveWindowSize: 1 });
-    for (let i = 0; i < 9; i++) {
+    for (let i = 0; i < 24; i++) {
       peer.acknowledge();
       link.run(5_000);
     }
