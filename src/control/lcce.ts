@@ -288,12 +288,10 @@ export class Lcce implements Core {
   #receiveUnaddressed(input: Of<"datagram">, turn: Turn): void {
     const decoded = decodeMessage(input.octets);
     const name = messageName(decoded);
-    const isUdp = encapsulationOf(input.from) === "udp";
-    // There is no version 2 over IP (RFC 3931 4.7.1).
-    if (isVersion2(input.octets) && !isDualSccrq(decoded) && isUdp)
-      receiveVersion2(decoded, input, this.#secretive, turn);
-    else if (isVersion2(input.octets) && !isUdp)
+    if (isVersion2(input.octets) && encapsulationOf(input.from) === "ip")
+      // RFC 3931 4.7.1.
       turn.log("debug", "datagram-discarded", "version 2 over IP, where there is none", sender(input.from));
+    else if (isVersion2(input.octets) && !isDualSccrq(decoded)) receiveVersion2(decoded, input, this.#secretive, turn);
     else if (name === "SCCRQ") this.#receiveSccrq(decoded, input, turn);
     else if (name === "StopCCN") this.#receiveEarlyStopCcn(input, turn);
     else

@@ -1,10 +1,10 @@
+import type { SessionRequest } from "./datapath.ts";
+import { devicesOf } from "./device-names.ts";
+
 /** What was deleted is expected to be gone by then, if nothing else was. */
 const PATIENCE_MS = 30_000;
 /** What one device takes to go: 36 ms on Linux 6.1, one after the other; a millisecond or two from 6.12 on. */
 const DEVICE_DEPARTURE_MS = 50;
-
-import type { SessionRequest } from "./datapath.ts";
-import { devicesOf } from "./device-names.ts";
 
 /** A session without what is its peer's business alone. */
 export type MadeSession = Pick<

@@ -2,34 +2,15 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../support/daemon-process.ts";
+import { CAPTURE } from "../support/frame-capture.ts";
 import { namespacesMissing } from "../support/namespaces.ts";
 import { type Site, TwoSites } from "../support/two-sites.ts";
 
 const missing = namespacesMissing();
 const UP_MS = 20_000;
-const DIST = new URL("../../dist/src/kernel/", import.meta.url);
 const DSCP_EF = 184;
 const TTL = 77;
 const OPTIONS = `df = true\ntos = ${DSCP_EF}\nttl = ${TTL}\nudp_checksum = false`;
-
-/** A packet socket hears what leaves the machine, too: a line of hexadecimal digits for each frame of "wan". */
-const CAPTURE = `
-  import * as libc from "${DIST}libc.js";
-  const fd = libc.socket(17, libc.SOCK_RAW, 0);
-  const address = Buffer.alloc(20);
-  address.writeUInt16LE(17, 0);
-  address.writeUInt16BE(3, 2);
-  address.writeInt32LE(libc.interfaceIndex("wan"), 4);
-  libc.bind(fd, address);
-  console.log("ready");
-  const octets = Buffer.alloc(65536);
-  setInterval(() => {
-    let length;
-    while ((length = libc.recv(fd, octets, octets.length, libc.MSG_DONTWAIT)) > 0) {
-      console.log(octets.toString("hex", 0, length));
-    }
-  }, 10);
-`;
 
 interface OuterHeader {
   readonly source: string;

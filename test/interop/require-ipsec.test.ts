@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DaemonProcess, until } from "../support/daemon-process.ts";
+import { CAPTURE } from "../support/frame-capture.ts";
 import { type NetworkNamespace, namespacesMissing } from "../support/namespaces.ts";
 import { type Extra, type Site, TwoSites } from "../support/two-sites.ts";
 
@@ -14,28 +15,8 @@ const UP_MS = 10_000;
 const SOON_MS = 3_000;
 /** In which a daemon that does not wait would have sent something, several times. */
 const WAITING_MS = 2_500;
-const DIST = new URL("../../dist/src/kernel/", import.meta.url);
 /** As `ip xfrm policy` shows them. */
 const GUARD = /dir (?:in|out) action block priority 4294967040/g;
-
-/** A packet socket hears what leaves the machine, too: a line of hexadecimal digits for each frame of "wan". */
-const CAPTURE = `
-  import * as libc from "${DIST}libc.js";
-  const fd = libc.socket(17, libc.SOCK_RAW, 0);
-  const address = Buffer.alloc(20);
-  address.writeUInt16LE(17, 0);
-  address.writeUInt16BE(3, 2);
-  address.writeInt32LE(libc.interfaceIndex("wan"), 4);
-  libc.bind(fd, address);
-  console.log("ready");
-  const octets = Buffer.alloc(65536);
-  setInterval(() => {
-    let length;
-    while ((length = libc.recv(fd, octets, octets.length, libc.MSG_DONTWAIT)) > 0) {
-      console.log(octets.toString("hex", 0, length));
-    }
-  }, 10);
-`;
 
 /** Sends a datagram from 192.0.2.1 to 192.0.2.2 port 1701; prints what became of it. */
 const SEND = `
