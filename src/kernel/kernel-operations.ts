@@ -36,6 +36,8 @@ export interface KernelCalls {
   links(calls: readonly LinkCall[]): readonly LinkAnswer[];
 }
 
+type FoundLinks = ReadonlyMap<string, LinkAnswer>;
+
 /** `undefined`: done. */
 export type Outcome = Refusal | undefined;
 
@@ -101,7 +103,8 @@ export function createSessions(
   sessions: readonly SessionRequest[],
   { withdrawn, inTheWay }: SessionEvents = {},
 ): Outcome[] {
-  const refused = refusedUnasked(calls, sessions, inTheWay);
+  const bridges = lookUpNames(calls, new Set(sessions.flatMap(({ bridge }) => bridge ?? [])));
+  const refused = refusedUnasked(calls, sessions, bridges, inTheWay);
   const sound = sessions.filter((session) => !refused.has(session));
   const answers = calls.l2tp(
     sound.map((session) => ({ command: "L2TP_CMD_SESSION_CREATE", attributes: sessionAttributes(session) })),
@@ -115,7 +118,7 @@ export function createSessions(
   }
   const isMade = (session: SessionRequest) => !refused.has(session) && !halfMade.has(session);
   for (const [session, refusal] of makeSubInterfaces(calls, sound.filter(isMade))) halfMade.set(session, refusal);
-  for (const [session, refusal] of [...halfMade, ...configureDevices(calls, sound.filter(isMade))]) {
+  for (const [session, refusal] of [...halfMade, ...configureDevices(calls, sound.filter(isMade), bridges)]) {
     const undoing = deleteSession(calls, session.localControlConnectionId, session.localSessionId);
     refused.set(session, withUndoing(refusal, undoing));
     withdrawn?.(session);
@@ -123,16 +126,18 @@ export function createSessions(
   return sessions.map((session) => refused.get(session));
 }
 
-/** Those that the kernel need not be asked for. */
+/** Those that the kernel need not be asked for: no device comes and goes at every attempt. */
 function refusedUnasked(
   calls: KernelCalls,
   sessions: readonly SessionRequest[],
+  bridges: FoundLinks,
   inTheWay: SessionEvents["inTheWay"],
 ): Map<SessionRequest, Refusal> {
   const refused = new Map<SessionRequest, Refusal>();
   for (const session of sessions) {
     const flaw = sessionFlaw(session);
-    if (flaw !== undefined) refused.set(session, flawedSessionRefusal(session, flaw));
+    const refusal = flaw === undefined ? missingBridge(session, bridges) : flawedSessionRefusal(session, flaw);
+    if (refusal !== undefined) refused.set(session, refusal);
   }
   const sound = sessions.filter((session) => !refused.has(session));
   for (const [session, device] of takenNames(calls, sound)) {
@@ -140,6 +145,12 @@ function refusedUnasked(
     inTheWay?.(session, device);
   }
   return refused;
+}
+
+function missingBridge({ interfaceName, bridge }: SessionRequest, bridges: FoundLinks): Refusal | undefined {
+  if (bridge === undefined) return undefined;
+  const answer: Answer & Partial<LinkAnswer> = bridges.get(bridge) ?? NOT_ANSWERED;
+  return answer.link === undefined ? noBridgeRefusal(interfaceName, bridge, answer) : undefined;
 }
 
 /** A failure, and what became of taking away what it left. */
@@ -262,28 +273,18 @@ function deviceNamed(calls: KernelCalls, name: string): Link | undefined {
  * (IP_MTU or IPV6_MTU of the tunnel's socket) less IP, UDP, data header, cookie, sublayer and Ethernet header. It is less
  * where the peer sends a longer cookie than we do.
  */
-function configureDevices(calls: KernelCalls, sessions: readonly SessionRequest[]): Map<SessionRequest, Refusal> {
-  const refused = new Map<SessionRequest, Refusal>();
-  const indices = lookUp(calls, sessions);
+function configureDevices(
+  calls: KernelCalls,
+  sessions: readonly SessionRequest[],
+  bridges: FoundLinks,
+): Map<SessionRequest, Refusal> {
+  const looked = sessions.filter((session) => session.addresses.length > 0 || mtuReduction(session) > 0);
+  const devices = lookUpNames(calls, new Set(looked.map(({ interfaceName }) => interfaceName)));
   const settings = sessions.flatMap((session) => {
-    const bridge = session.bridge === undefined ? undefined : indices.get(session.bridge);
-    if (session.bridge !== undefined && bridge?.link === undefined) {
-      refused.set(session, noBridgeRefusal(session.interfaceName, session.bridge, bridge ?? NOT_ANSWERED));
-      return [];
-    }
-    return settingsOf(session, indices.get(session.interfaceName)?.link, bridge?.link?.index ?? 0);
+    const bridgeIndex = bridges.get(session.bridge ?? "")?.link?.index ?? 0;
+    return settingsOf(session, devices.get(session.interfaceName)?.link, bridgeIndex);
   });
-  return new Map([...refused, ...applySettings(calls, settings)]);
-}
-
-/** All bridges, and the devices that get addresses or another MTU than the kernel gave them. */
-function lookUp(calls: KernelCalls, sessions: readonly SessionRequest[]): ReadonlyMap<string, LinkAnswer> {
-  const names = new Set<string>();
-  for (const session of sessions) {
-    if (session.bridge !== undefined) names.add(session.bridge);
-    if (session.addresses.length > 0 || mtuReduction(session) > 0) names.add(session.interfaceName);
-  }
-  return lookUpNames(calls, names);
+  return applySettings(calls, settings);
 }
 
 function settingsOf(session: SessionRequest, device: Link | undefined, bridgeIndex: number): Setting[] {

@@ -107,6 +107,8 @@ export class FakeKernel implements KernelCalls {
     if (device === undefined) return { errno: "ENODEV", extendedAck: "", link: undefined };
     if (command === "RTM_SETLINK" && "index" in call) return this.#rename(device, name);
     if (command === "RTM_GETLINK") return { errno: "", extendedAck: "", link: { ...device } };
+    if ("master" in call && !this.#isBridge(call.master))
+      return { errno: "EOPNOTSUPP", extendedAck: "", link: undefined };
     apply(device, change);
     return { errno: "", extendedAck: "", link: undefined };
   }
@@ -115,6 +117,11 @@ export class FakeKernel implements KernelCalls {
     const index = "index" in call ? call.index : undefined;
     if (index === undefined) return this.devices.get(call.name);
     return [...this.devices.values()].find((each) => each.index === index);
+  }
+
+  /** 0: out of its bridge. */
+  #isBridge(index: number): boolean {
+    return index === 0 || [...this.devices.values()].some((each) => each.index === index && each.kind === "bridge");
   }
 
   #rename(device: Device, name: string): LinkAnswer {

@@ -127,9 +127,18 @@ test("a session without settings is one call and its mark, many sessions are one
 });
 
 test("a session whose settings fail is taken away again, its neighbours stay", () => {
+  kernel.addDevice("br9", "dummy");
+  const outcomes = createSessions(kernel, [session(1), session(2, { bridge: "br9" }), session(3, { bridge: "br0" })]);
+  expect(outcomes.map((outcome) => outcome?.errno)).toEqual([undefined, "EOPNOTSUPP", undefined]);
+  expect(outcomes[1]?.message).toContain("br9 is not a bridge");
+  expect([...kernel.sessions.keys()]).toEqual([1, 3]);
+});
+
+test("the device of a session whose bridge is missing is never made", () => {
   const outcomes = createSessions(kernel, [session(1), session(2, { bridge: "br9" }), session(3, { bridge: "br0" })]);
   expect(outcomes.map((outcome) => outcome?.errno)).toEqual([undefined, "ENODEV", undefined]);
   expect(outcomes[1]?.message).toBe("cannot attach interface l2-2 to bridge br9: there is no bridge br9 (ENODEV)");
+  expect(kernel.log.filter((line) => line.startsWith("SESSION"))).toEqual(["SESSION_CREATE 1", "SESSION_CREATE 3"]);
   expect([...kernel.sessions.keys()]).toEqual([1, 3]);
 });
 
