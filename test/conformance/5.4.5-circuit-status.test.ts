@@ -259,6 +259,21 @@ describe("what the peer is told", () => {
     expect((told[1]?.at ?? 0) - (told[0]?.at ?? 0)).toBeGreaterThanOrEqual(950);
   });
 
+  test("H11 H13 what was told in one call keeps nothing from being told at once in the next", () => {
+    const { link, node, peer, icrp } = established();
+    circuit(node, "no-carrier");
+    expect(peer.expect("SLI").avps.circuitStatus).toBe(NO_CARRIER);
+    const ids = { localSessionId: icrp.avps.remoteSessionId ?? 0, remoteSessionId: icrp.avps.localSessionId ?? 0 };
+    peer.send({ name: "CDN", resultCode: { result: 3 }, ...ids });
+    link.run(100);
+    peer.sessionId += 1;
+    peer.call({ circuitStatus: ACTIVE });
+    const changed = link.now;
+    circuit(node, "up");
+    expect(peer.expect("SLI").avps.circuitStatus).toBe(ACTIVE);
+    expect(link.now - changed).toBeLessThan(100);
+  });
+
   test("H13 a flap that ends as it began costs no second SLI", () => {
     const { link, node, peer } = established();
     circuit(node, "no-carrier");
