@@ -64,27 +64,30 @@ const LOOP_EVENT = "longest-block";
 
 /**
  * Node's arguments for a daemon that tells in its log, at SIGUSR2, how long its main thread did not come back to its
- * event loop at most since the last time: by the clock, which other processes make longer, and of its own processor time.
+ * event loop at most since the last time: by the clock, and less what of that it stood ready and other threads had the
+ * processors (the second figure of schedstat), which is how long it would be on a machine that has enough of them.
  */
 export const LOOP_PROBE = [
   "--import",
   `data:text/javascript,${encodeURIComponent(`
     import { readFileSync } from "node:fs";
     import { monitorEventLoopDelay } from "node:perf_hooks";
-    const processorMs = () => Number(readFileSync("/proc/thread-self/schedstat", "utf8").split(" ")[0]) / 1e6;
-    const delay = monitorEventLoopDelay({ resolution: 1 });
+    const RESOLUTION_MS = 1;
+    const awaitedMs = () => Number(readFileSync("/proc/thread-self/schedstat", "utf8").split(" ")[1]) / 1e6;
+    const unawaitedMs = () => performance.now() - awaitedMs();
+    const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
     delay.enable();
-    let [longest, last] = [0, processorMs()];
+    let [longest, last] = [0, unawaitedMs()];
     setInterval(() => {
-      const now = processorMs();
-      longest = Math.max(longest, now - last);
+      const now = unawaitedMs();
+      longest = Math.max(longest, now - last - RESOLUTION_MS);
       last = now;
-    }, 1).unref();
+    }, RESOLUTION_MS).unref();
     process.on("SIGUSR2", () => {
-      const msg = { clockMs: delay.max / 1e6, processorMs: longest };
+      const msg = { clockMs: delay.max / 1e6, ownMs: longest };
       console.log(JSON.stringify({ time: new Date(), event: "${LOOP_EVENT}", msg }));
       delay.reset();
-      [longest, last] = [0, processorMs()];
+      [longest, last] = [0, unawaitedMs()];
     });
   `)}`,
 ];
@@ -92,7 +95,8 @@ export const LOOP_PROBE = [
 /** In milliseconds. */
 export interface LongestBlock {
   readonly clockMs: number;
-  readonly processorMs: number;
+  /** Less the time in which it waited for a processor. */
+  readonly ownMs: number;
 }
 
 const running = new Set<ChildProcess>();

@@ -127,7 +127,7 @@ async function longestBlock(daemons) {
   const blocks = daemons.map((daemon) => JSON.parse(told(daemon).at(-1)).msg);
   return {
     clockMs: Math.max(...blocks.map(({ clockMs }) => clockMs)),
-    processorMs: Math.max(...blocks.map(({ processorMs }) => processorMs)),
+    ownMs: Math.max(...blocks.map(({ ownMs }) => ownMs)),
   };
 }
 
