@@ -169,7 +169,9 @@ export class VirtualNode {
         return;
       case "send": {
         const socket = this.sockets.get(effect.localControlConnectionId);
-        if (socket !== undefined) this.#link.transmit(this.#from(socket.local.port), effect.to, effect.octets);
+        if (socket === undefined) return;
+        // A connected socket reaches its peer and nobody else.
+        this.#link.transmit(this.#from(socket.local.port), socket.remote ?? effect.to, effect.octets);
         return;
       }
       case "reply":
