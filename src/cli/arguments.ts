@@ -65,6 +65,9 @@ export interface OpenCloseCommand {
 
 export interface ReloadCommand {
   readonly command: "reload";
+  /** Only tell what it would do. */
+  readonly dryRun: boolean;
+  readonly json: boolean;
   readonly daemon: DaemonAddress;
 }
 
@@ -79,6 +82,7 @@ const OPTIONS = {
   socket: { type: "string" },
   from: { type: "string" },
   json: { type: "boolean" },
+  "dry-run": { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "V" },
 } as const;
@@ -96,7 +100,7 @@ const TAKES: Readonly<Record<CommandName, readonly OptionName[]>> = {
   open: ["conf", "socket"],
   close: ["conf", "socket"],
   replay: ["json"],
-  reload: ["conf", "socket"],
+  reload: ["conf", "socket", "json", "dry-run"],
   doctor: ["conf", "json"],
   import: ["from"],
 };
@@ -109,8 +113,10 @@ export const USAGE = `Usage:
                                     or TUNNEL/SESSION
   l2tpv3-lcc open TUNNEL[/SESSION]  bring up what was closed, or try again now
   l2tpv3-lcc close TUNNEL[/SESSION] take down, until it is opened again
-  l2tpv3-lcc reload                 read the configuration again: apply changed
-                                    secrets, and tell what needs a restart
+  l2tpv3-lcc reload [--dry-run] [--json]
+                                    read the configuration again, change what
+                                    differs and nothing else, and tell it;
+                                    --dry-run: only tell it
   l2tpv3-lcc doctor [--conf FILE] [--json]
                                     look for what keeps it from working, on
                                     this machine and on the way to each peer
@@ -125,7 +131,7 @@ export const USAGE = `Usage:
 Options:
   -c, --conf FILE     the configuration; tells the other commands the socket
       --socket PATH   the daemon's admin socket
-      --json          show, doctor, replay: JSON instead of words
+      --json          show, doctor, reload, replay: JSON instead of words
       --record FILE   the daemon: write every input to a new file, without
                       secrets, for a bug report
       --from KIND     import: ip-json, ip-text, ip-commands or cisco, where
@@ -174,7 +180,7 @@ function build(command: CommandName, operands: readonly string[], options: Words
       return buildOpenClose(command, operands, options);
     case "reload":
       return operands[0] === undefined
-        ? { command, daemon: addressOf(options) }
+        ? { command, dryRun: options.has("dry-run"), json: options.has("json"), daemon: addressOf(options) }
         : { wrong: `unexpected word "${operands[0]}"` };
   }
 }

@@ -13,20 +13,23 @@ interface FoundSecret {
   readonly octets: Uint8Array | undefined;
 }
 
-/** Secrets, digest, hiding and CHAP password of a tunnel. `directory`: where relative paths of secret files begin. */
+/** Of the file that has this key: where relative paths begin. */
+export type DirectoryOf = (place: readonly string[]) => string;
+
+/** Secrets, digest, hiding and CHAP password of a tunnel. */
 export function buildAuthentication(
   table: TunnelTable,
   values: TunnelValues,
-  directory: string,
+  directoryOf: DirectoryOf,
   problems: Problems,
 ): AuthenticationConfiguration {
-  const secret = findSecret(table, "secret", directory, problems);
-  const previous = findSecret(table, "secret_previous", directory, problems);
+  const secret = findSecret(table, "secret", directoryOf, problems);
+  const previous = findSecret(table, "secret_previous", directoryOf, problems);
   if (secret !== undefined) checkUse(table, values, secret, problems);
   else if (!table.wrong.has("secret") && !table.wrong.has("secret_file")) {
     checkAbsence(table, values, previous, problems);
   }
-  const chapPassword = findSecret(table, "chap_password", directory, problems);
+  const chapPassword = findSecret(table, "chap_password", directoryOf, problems);
   if (chapPassword !== undefined) checkPassword(chapPassword, problems);
   if (previous !== undefined) checkPrevious(previous, secret, problems);
   return {
@@ -42,7 +45,7 @@ export function buildAuthentication(
 function findSecret(
   table: TunnelTable,
   key: "secret" | "secret_previous" | "chap_password",
-  directory: string,
+  directoryOf: DirectoryOf,
   problems: Problems,
 ): FoundSecret | undefined {
   const fileKey = `${key}_file` as const;
@@ -54,7 +57,7 @@ function findSecret(
       return { place, octets: undefined };
     }
     if (text !== undefined) return { place, octets: new TextEncoder().encode(text) };
-    if (file !== undefined) return { place, octets: readFrom(resolve(directory, file), place, problems) };
+    if (file !== undefined) return { place, octets: readFrom(resolve(directoryOf(place), file), place, problems) };
   }
   return undefined;
 }

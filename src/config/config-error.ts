@@ -1,5 +1,7 @@
 /** One thing wrong in a configuration file. */
 export interface ConfigProblem {
+  /** Absent: the file that was asked for, and not one that it includes. */
+  readonly file?: string | undefined;
   /** Counted from 1; `undefined` where the text has no such key. */
   readonly line: number | undefined;
   /** Known for syntax errors alone. */
@@ -25,6 +27,6 @@ export class ConfigError extends Error {
 
 /** `site.toml:12: tunnel.paris.peer: found 5, allowed: …` */
 export function formatProblem(file: string, problem: ConfigProblem): string {
-  const place = [file, problem.line, problem.column].filter((part) => part !== undefined).join(":");
+  const place = [problem.file ?? file, problem.line, problem.column].filter((part) => part !== undefined).join(":");
   return [place, problem.key, problem.text].filter((part) => part !== "").join(": ");
 }

@@ -2,6 +2,12 @@
 export interface KeyLines {
   /** Counted from 1: the line of the key, or of the nearest table around it. `undefined` when there is none. */
   lineOf(path: readonly string[]): number | undefined;
+  /** The file of that line, where there are several; `undefined`: the main one. */
+  fileOf?(path: readonly string[]): string | undefined;
+  /** Whether the text names it, as a table or as a key. */
+  has(path: readonly string[]): boolean;
+  /** Every [table] in its order. */
+  readonly tables: readonly (readonly string[])[];
 }
 
 /** "tunnel.paris.peer", with quotes around what is no bare key. */
@@ -12,15 +18,21 @@ export function dotted(path: readonly string[]): string {
 /** Scans only as far as to tell keys from values: inline tables count as one value. */
 export function findKeyLines(toml: string): KeyLines {
   const lines = new Map<string, number>();
+  const tables: (readonly string[])[] = [];
   const scanner = new Scanner(toml);
   let table: readonly string[] = [];
   for (let found = scanner.next(); found !== undefined; found = scanner.next()) {
-    if (found.header) table = found.path;
+    if (found.header) {
+      table = found.path;
+      tables.push(found.path);
+    }
     const path = found.header ? found.path : [...table, ...found.path];
     const name = dotted(path);
     if (!lines.has(name)) lines.set(name, found.line);
   }
   return {
+    tables,
+    has: (path) => lines.has(dotted(path)),
     lineOf(path) {
       for (let length = path.length; length > 0; length--) {
         const line = lines.get(dotted(path.slice(0, length)));

@@ -1,6 +1,5 @@
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { parse, TomlError } from "smol-toml";
 import type {
   AuthenticationConfiguration,
   RetransmitConfiguration,
@@ -8,8 +7,7 @@ import type {
   TunnelConfiguration,
 } from "../control/configuration.ts";
 import { canonicalAddress } from "../control/endpoint.ts";
-import { buildAuthentication } from "./authentication.ts";
-import { ConfigError } from "./config-error.ts";
+import { buildAuthentication, type DirectoryOf } from "./authentication.ts";
 import { type BuiltTunnel, findContradictions, placeOf } from "./contradictions.ts";
 import { checkDialects } from "./dialect.ts";
 import { checkEncapsulations } from "./encapsulation.ts";
@@ -19,19 +17,19 @@ import { keysGiven } from "./given.ts";
 import { buildHooks } from "./hooks.ts";
 import { checkInlineSecrets } from "./inline-secrets.ts";
 import { nameInterfaces } from "./interface-name.ts";
-import { findKeyLines } from "./key-lines.ts";
 import type { LcceValues, SessionValues, TunnelValues } from "./keys.ts";
 import { buildListen, canBeReached, L2TP_PORT } from "./listen.ts";
 import { Problems } from "./problems.ts";
 import type { Site } from "./site.ts";
 import { readSiteFile } from "./site-file.ts";
+import { readParts } from "./site-parts.ts";
 import { buildStaticSession, buildStaticTunnel, checkStatic } from "./static.ts";
 import { readTables, SESSION, type SessionTable, TUNNEL, type TunnelTable } from "./tables.ts";
 
 /** Control messages that a peer may have under way; RFC 3931 5.4.3 recommends no number. */
 const DEFAULT_RECEIVE_WINDOW = 16;
 
-/** Reads and checks a configuration file. Throws a `ConfigError` that tells everything that is wrong with it. */
+/** Reads and checks a configuration file with all that it includes. Throws a `ConfigError` that tells everything that is wrong. */
 export function loadSite(path: string): Site {
   const { text, mode } = readSiteFile(path);
   return parseSite(text, path, mode);
@@ -42,12 +40,12 @@ export function loadSite(path: string): Site {
  * permission bits of that file, which matter where it holds a secret.
  */
 export function parseSite(toml: string, file: string, mode = 0o600): Site {
-  const text = toml.replace(/^\ufeff/, "");
-  const document = parseToml(text, file);
-  const problems = new Problems(file, findKeyLines(text));
+  const { parts, document, lines } = readParts(toml, file, mode);
+  const problems = new Problems(file, lines);
   const { lcce, lcceGiven, lcceWrong, hooks, tunnels } = readTables(document, problems);
-  checkInlineSecrets(document, file, mode, problems);
-  const built = buildTunnels(tunnels, dirname(file), problems);
+  for (const part of parts) checkInlineSecrets(part.document, part.file, part.mode, problems);
+  const directoryOf = (place: readonly string[]) => dirname(lines.fileOf?.(place) ?? file);
+  const built = buildTunnels(tunnels, directoryOf, problems);
   checkStatic(built, problems);
   const listen = buildListen(
     lcce.listen,
@@ -75,18 +73,6 @@ function onlyOpening(tunnel: TunnelConfiguration): TunnelConfiguration {
   return tunnel.role === "both" ? { ...tunnel, role: "initiator" } : tunnel;
 }
 
-function parseToml(text: string, file: string): unknown {
-  try {
-    return parse(text);
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    // Only the first line, and not the error itself: the rest quotes the file, secrets included.
-    const reason = cause.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "";
-    const problem = { line: cause.line, column: cause.column, key: "", text: `no valid TOML: ${reason}` };
-    throw new ConfigError(file, [problem]);
-  }
-}
-
 function buildLcce(values: LcceValues, listen: Site["lcce"]["listen"]): Site["lcce"] {
   return {
     hostname: values.hostname ?? hostname(),
@@ -100,7 +86,11 @@ function buildLcce(values: LcceValues, listen: Site["lcce"]["listen"]): Site["lc
   };
 }
 
-function buildTunnels(tables: readonly TunnelTable[], directory: string, problems: Problems): readonly BuiltTunnel[] {
+function buildTunnels(
+  tables: readonly TunnelTable[],
+  directoryOf: DirectoryOf,
+  problems: Problems,
+): readonly BuiltTunnel[] {
   const all = tables.flatMap((tunnel) =>
     tunnel.sessions.map((session) => ({ tunnel, session, values: valuesOf(session) })),
   );
@@ -124,7 +114,7 @@ function buildTunnels(tables: readonly TunnelTable[], directory: string, problem
       tunnel: buildTunnel(
         table.name,
         values,
-        buildAuthentication(table, values, directory, problems),
+        buildAuthentication(table, values, directoryOf, problems),
         own.map(({ session }) => session),
       ),
       sessions: own,

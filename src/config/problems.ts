@@ -3,7 +3,7 @@ import { didYouMean } from "./did-you-mean.ts";
 import type { Format } from "./format.ts";
 import { dotted, type KeyLines } from "./key-lines.ts";
 
-/** Collects everything that is wrong in one file, so that the user sees it in one go. */
+/** Collects everything that is wrong in a file and what it includes, so that the user sees it in one go. */
 export class Problems {
   readonly #file: string;
   readonly #lines: KeyLines;
@@ -31,13 +31,20 @@ export class Problems {
 
   throwIfAny(): void {
     if (this.#errors.size === 0) return;
-    const inOrder = [...this.#errors.values()].toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0));
+    const inOrder = [...this.#errors.values()].toSorted(inOrderOfFiles);
     throw new ConfigError(this.#file, inOrder);
   }
 
   #problem(path: readonly string[], text: string): ConfigProblem {
-    return { line: this.#lines.lineOf(path), column: undefined, key: dotted(path), text };
+    const file = this.#lines.fileOf?.(path);
+    const line = this.#lines.lineOf(path);
+    return { ...(file === undefined ? {} : { file }), line, column: undefined, key: dotted(path), text };
   }
+}
+
+function inOrderOfFiles(one: ConfigProblem, other: ConfigProblem): number {
+  const [first, second] = [one.file ?? "", other.file ?? ""];
+  return first === second ? (one.line ?? 0) - (other.line ?? 0) : first < second ? -1 : 1;
 }
 
 /** `found "ip", allowed: "udp" (known, but not supported in this version)` */

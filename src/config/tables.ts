@@ -63,7 +63,7 @@ const TOP = ["lcce", "hooks", "template", "tunnel"];
 export function readTables(document: unknown, problems: Problems) {
   const top = isTable(document) ? document : {};
   for (const name of Object.keys(top)) {
-    if (!TOP.includes(name)) problems.error([name], `unknown table or key${didYouMean(name, TOP)}`);
+    if (!TOP.includes(name)) problems.error([name], `unknown table or key${didYouMean(name, ["include", ...TOP])}`);
   }
   const lcce = LCCE.check(top["lcce"] ?? {}, ["lcce"], problems);
   const hooks = HOOKS.check(top["hooks"] ?? {}, ["hooks"], problems);

@@ -205,8 +205,9 @@ export function isFarewell(decoded: DecodedMessage): boolean {
   return decoded.kind === "message" && decoded.message.name === "StopCCN";
 }
 
-export function isExplicitAcknowledgement(decoded: DecodedMessage): boolean {
-  return decoded.kind === "message" && decoded.message.name === "ACK";
+/** It acknowledges, and does nothing else. */
+export function isAcknowledgement(decoded: DecodedMessage): boolean {
+  return decoded.kind === "zlb" || (decoded.kind === "message" && decoded.message.name === "ACK");
 }
 
 /** `undefined` for a ZLB and for a message of a type that we do not know. */

@@ -1,4 +1,4 @@
-import { canonicalAddress, familyOf } from "./endpoint.ts";
+import { canonicalAddress, familyOf, familyOfLocal, isLinkLocal } from "./endpoint.ts";
 import { ERROR, GENERAL_ERROR, type Result } from "./result-codes.ts";
 
 const IPV6_IN_BRACKETS = /^\[([0-9A-Fa-f:.]+)\]$/;
@@ -18,4 +18,10 @@ export function alternativesOf(result: Result | undefined): readonly string[] {
     const hasBrackets = inBrackets !== undefined;
     return address !== undefined && (familyOf(address) === 6) === hasBrackets ? [address] : [];
   });
+}
+
+/** Those that can be reached from a local address; a link-local one from elsewhere says nothing without its link. */
+export function reachableFrom(local: string, addresses: readonly string[]): string[] {
+  const family = familyOfLocal(local);
+  return addresses.filter((address) => !isLinkLocal(address) && (family === undefined || family === familyOf(address)));
 }

@@ -1,7 +1,8 @@
 import type { ControlConnectionEvent } from "../fsm/control-connection.ts";
 import { avpsOf, compareTieBreakers, type TieOutcome } from "./admission.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
-import type { ConnectionOrigin, ControlConnection } from "./control-connection.ts";
+import type { ControlConnection } from "./control-connection.ts";
+import type { ConnectionOrigin } from "./control-connection-state.ts";
 import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
 import { flowFlaw } from "./flows.ts";
 import { excessHalfOpen, isRetransmission, mayAnswer } from "./half-open.ts";

@@ -13,6 +13,8 @@ export interface AnySession {
   readonly state: SessionState;
   /** An administrator's open. `connection`: the tunnel's, if it has one. */
   open(connection: ControlConnection | undefined, turn: Turn): void;
+  /** No call or attempt is due any more. */
+  stopCalling(turn: Turn): void;
   /** Ends it. `cause`: for the peer. `reason`: a sentence, remembered as the last error. */
   close(cause: Result, reason: string, connection: ControlConnection, turn: Turn): void;
   /** The datapath's word on the session, or that it has lost it. */
@@ -36,6 +38,8 @@ export interface AnyTunnel {
   save(): SavedTunnel;
   /** Takes on a connection that an earlier process had. */
   adopt(connection: ControlConnection): void;
+  /** Every connection that is not forgotten yet. */
+  connections(turn: Pick<Turn, "connections">): readonly ControlConnection[];
   /** The connection that counts. */
   live(turn: Pick<Turn, "connections">): ControlConnection | undefined;
   attempt(turn: Turn): void;
@@ -59,6 +63,10 @@ export interface AnyTunnel {
   protectionLost(connection: ControlConnection, reason: string, turn: Turn): void;
   /** The tunnel's network namespace is not there (any more). */
   namespaceLost(reason: string, turn: Turn): void;
+  /** The first half of going on with another configuration: sessions that it has not, or not in this way, end. */
+  giveUp(configuration: TunnelConfiguration, turn: Turn): void;
+  /** The other half: with everything that can be changed in place. */
+  follow(configuration: TunnelConfiguration, turn: Turn): void;
   changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void;
   open(turn: Turn): void;
   close(cause: Result, turn: Turn): void;

@@ -29,6 +29,11 @@ export class CircuitReports {
     Object.assign(circuit, { advertisedAt: undefined, errorsAtBegin: circuit.errors, warned: undefined });
   }
 
+  /** The attachment circuit is another one: what is counted of it first is where the peer's counters stand. */
+  beginWithOther(): void {
+    Object.assign(this.#session.circuit, { errors: NO_ERRORS, errorsAtBegin: undefined, warned: undefined });
+  }
+
   /** A call message tells it. */
   advertised(): void {
     this.#session.circuit.advertised = statusOf(this.#session.circuit.condition);
@@ -53,7 +58,7 @@ export class CircuitReports {
   tellErrors(connection: ControlConnection, turn: Turn): void {
     const { circuit, state, localSessionId, remoteSessionId } = this.#session;
     if (state !== "established") return;
-    const errors = difference(circuit.errors, circuit.errorsAtBegin);
+    const errors = difference(circuit.errors, circuit.errorsAtBegin ?? circuit.errors);
     const told = circuit.warned?.errors ?? NO_ERRORS;
     if (KINDS.every((kind) => errors[kind] === told[kind])) return;
     const due = (circuit.warned?.at ?? -WEN_INTERVAL_MS) + WEN_INTERVAL_MS;

@@ -7,16 +7,15 @@ import {
   type ControlConnectionEvent,
   stepControlConnection,
 } from "../fsm/control-connection.ts";
-import { isCallRequest, isExplicitAcknowledgement, isFarewell } from "./admission.ts";
-import { Authentication, type AuthenticationState } from "./authentication.ts";
+import { isAcknowledgement, isCallRequest, isFarewell } from "./admission.ts";
+import { Authentication } from "./authentication.ts";
 import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
-import type { Endpoint, Instant, LocalEndpoint } from "./core.ts";
-import { type Dialect, dialectNamed, firstDialect, type SpokenDialect } from "./dialects.ts";
+import { type ConnectionOrigin, type ControlConnectionState, initialState } from "./control-connection-state.ts";
+import type { Endpoint } from "./core.ts";
+import { type Dialect, dialectNamed } from "./dialects.ts";
 import { encapsulationOf, endpointText, familyOf } from "./endpoint.ts";
 import type { Flow } from "./flows.ts";
 import {
-  type ChannelState,
-  createChannelState,
   isBeginning,
   ReliableChannel,
   retransmissionCycleMs,
@@ -24,7 +23,7 @@ import {
   setupLimitMs,
 } from "./reliable-channel.ts";
 import { isOldSequence } from "./sequence.ts";
-import type { ConnectionTimer, LogContext, Turn } from "./turn.ts";
+import { type ConnectionTimer, type LogContext, lessATenth, type Turn } from "./turn.ts";
 
 /** A message whose answer is being prepared is acknowledged by itself after this long (RFC 3931 appendix B). */
 const ACKNOWLEDGE_DELAY_MS = 20;
@@ -35,63 +34,10 @@ const ACTIVITY_ANSWER_MS = 1_000;
 /** A closed connection answers retransmissions at least this long: a full default cycle (RFC 3931 3.3.2). */
 const MINIMUM_LINGER_MS = 31_000;
 
-/** Plain data: everything that makes a control connection what it is. */
-export interface ControlConnectionState {
-  readonly tunnel: string;
-  readonly localControlConnectionId: number;
-  /** 0 until the peer has assigned it. */
-  remoteControlConnectionId: number;
-  /** We sent the SCCRQ. */
-  readonly initiator: boolean;
-  /** The RFC's state name (RFC 3931 7.2). */
-  state: string;
-  /** open; stopping: our StopCCN is not acknowledged yet; lingering: the peer's StopCCN may come again. */
-  life: "open" | "stopping" | "lingering";
-  remote: Endpoint;
-  /** Where a genuine message has come from since the peer was heard at `remote` last. */
-  elsewhere: Endpoint | undefined;
-  /** The socket that took the SCCRQ: a responder answers from it until the connection is established. */
-  readonly listener: LocalEndpoint | undefined;
-  /** Whose socket carries our messages: our own id, a successor's id, or 0 for the listener's. */
-  socket: number;
-  readonly tieBreaker: Uint8Array | undefined;
-  /** The peer's SCCRQ as it came: its retransmissions are told from a new one by it. `undefined`: we sent the SCCRQ. */
-  readonly request: Uint8Array | undefined;
-  /** The interval of the configuration less up to a tenth, so that many connections do not beat as one. */
-  readonly helloIntervalMs: number;
-  peerHostname: string;
-  peerRouterId: number | undefined;
-  peerPseudowireTypes: readonly number[];
-  dialect: SpokenDialect;
-  /** When `state` was entered. */
-  since: Instant;
-  heard: boolean;
-  /** Data packets that the datapath had received when it was asked last. */
-  receivedPackets: number;
-  /** Messages that will be answered once the datapath is ready: their acknowledgement can wait for the answer. */
-  repliesInPreparation: number;
-  readonly authentication: AuthenticationState;
-  /** The peer's `provenSecret` that what is outstanding was encoded for. */
-  encodedFor: number;
-  readonly channel: ChannelState<ControlMessage, DecodedMessage>;
-}
-
-export type ConnectionOrigin = Pick<
-  ControlConnectionState,
-  | "localControlConnectionId"
-  | "remoteControlConnectionId"
-  | "initiator"
-  | "remote"
-  | "listener"
-  | "tieBreaker"
-  | "request"
-  | "authentication"
->;
-
 /** One control connection: its machine, its reliable channel, its timers, its way to the peer. Knows no sessions. */
 export class ControlConnection {
   readonly state: ControlConnectionState;
-  readonly #configuration: TunnelConfiguration;
+  #configuration: TunnelConfiguration;
   readonly #channel: ReliableChannel<ControlMessage, DecodedMessage>;
   readonly authentication: Authentication;
   constructor(state: ControlConnectionState, configuration: TunnelConfiguration) {
@@ -103,27 +49,7 @@ export class ControlConnection {
 
   /** A new connection in state idle, known to `turn.connections`. */
   static create(configuration: TunnelConfiguration, origin: ConnectionOrigin, turn: Turn): ControlConnection {
-    const { helloIntervalMs } = configuration;
-    const state: ControlConnectionState = {
-      ...origin,
-      tunnel: configuration.name,
-      state: "idle",
-      life: "open",
-      socket: 0,
-      elsewhere: undefined,
-      helloIntervalMs: helloIntervalMs - Math.floor(((helloIntervalMs / 10) * turn.entropy.uint32()) / 2 ** 32),
-      peerHostname: "",
-      peerRouterId: undefined,
-      peerPseudowireTypes: [],
-      dialect: firstDialect(configuration.dialect),
-      since: turn.now,
-      heard: false,
-      receivedPackets: 0,
-      repliesInPreparation: 0,
-      encodedFor: origin.authentication.provenSecret,
-      channel: createChannelState(configuration.receiveWindow),
-    };
-    const connection = new ControlConnection(state, configuration);
+    const connection = new ControlConnection(initialState(configuration, origin, turn), configuration);
     turn.connections.assign(origin.localControlConnectionId, connection);
     connection.#arm("setup", setupLimitMs(configuration.retransmit), turn);
     return connection;
@@ -224,11 +150,10 @@ export class ControlConnection {
     const { ns, nr } = decoded.header;
     const isAcknowledging = this.#channel.acknowledge(nr);
     if (isAcknowledging) this.#restartRetransmission(turn);
-    const isAcknowledgement = decoded.kind === "zlb" || isExplicitAcknowledgement(decoded);
-    this.#hear(isAcknowledgement ? isAcknowledging : !isOldSequence(ns, this.state.channel.nr), turn);
+    this.#hear(isAcknowledgement(decoded) ? isAcknowledging : !isOldSequence(ns, this.state.channel.nr), turn);
     this.#followPeer(turn);
     // An ACK has no place in the order; what may be wrong with it counts all the same (RFC 3931 5.2).
-    if (isAcknowledgement) return decoded.kind === "zlb" ? [] : [decoded];
+    if (isAcknowledgement(decoded)) return decoded.kind === "zlb" ? [] : [decoded];
     if (this.#channel.overloaded && !isFarewell(decoded)) return [];
     return this.#channel.accept(ns, decoded);
   }
@@ -239,9 +164,8 @@ export class ControlConnection {
     turn: Turn,
   ): { readonly due: readonly DecodedMessage[]; readonly answered: boolean } {
     const { ns, nr } = decoded.header;
-    const isAcknowledgement = decoded.kind === "zlb" || isExplicitAcknowledgement(decoded);
     // An acknowledgement of nothing is no beginning.
-    if (!(isAcknowledgement && isBeginning(ns, nr)) && this.#channel.resynchronise(ns, nr)) {
+    if (!(isAcknowledgement(decoded) && isBeginning(ns, nr)) && this.#channel.resynchronise(ns, nr)) {
       this.#encodeAgain(turn);
       this.sendAgain(turn);
     }
@@ -284,6 +208,27 @@ export class ControlConnection {
     this.#encodeAgain(turn);
     if (this.established && this.authentication.signs) this.send({ name: "HELLO" }, turn);
     return true;
+  }
+
+  /** Goes on with other timers and limits. */
+  reconfigure(configuration: TunnelConfiguration, turn: Turn): void {
+    const { helloIntervalMs: before } = this.#configuration;
+    this.#configuration = configuration;
+    const { static: typedIn, helloIntervalMs } = configuration;
+    if (typedIn?.watched !== false && helloIntervalMs !== before) this.#beatAt(helloIntervalMs, turn);
+  }
+
+  /** The silence so far counts: no HELLO is missed, and none comes early. */
+  #beatAt(intervalMs: number, turn: Turn): void {
+    const due = turn.timers.deadline(this.#key("hello"));
+    const silentSince = due === undefined ? turn.now : due - this.state.helloIntervalMs;
+    this.state.helloIntervalMs = lessATenth(intervalMs, turn.entropy);
+    if (intervalMs === 0) {
+      this.#stop("hello", turn);
+      this.#stop("activity", turn);
+    } else if (this.established && this.state.life === "open" && !turn.timers.isSet(this.#key("activity"))) {
+      this.#arm("hello", Math.max(0, silentSince + this.state.helloIntervalMs - turn.now), turn);
+    }
   }
 
   /** An ACK could not be verified: the nonce for that is in the SCCRP, which acknowledges as well. */

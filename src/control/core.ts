@@ -1,4 +1,4 @@
-import type { AuthenticationConfiguration } from "./configuration.ts";
+import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { LcceView } from "./view.ts";
 
 /** Milliseconds on a monotonic clock. Only differences mean anything. */
@@ -31,7 +31,7 @@ export interface Entropy {
 }
 
 /** What the datapath needs to carry one session. */
-export interface SessionParameters {
+export interface SessionParameters extends DeviceSettings {
   readonly localControlConnectionId: number;
   readonly localSessionId: number;
   readonly remoteSessionId: number;
@@ -55,6 +55,10 @@ export interface SessionParameters {
   readonly interfaceName: string;
   /** The tag that frames bear on the wire and not in the device; `undefined`: they are as they are. */
   readonly vlan: number | undefined;
+}
+
+/** What a session's device has of the configuration alone, so that it can be changed while frames flow. */
+export interface DeviceSettings {
   /** Octets; "auto": as much as fits the path to the peer unfragmented. */
   readonly mtu: number | "auto";
   readonly bridge: string | undefined;
@@ -93,10 +97,12 @@ export type Input =
   | {
       readonly type: "peer-resolved";
       readonly tunnel: string;
+      /** What was asked for; absent, as in older recordings: what the tunnel has now. */
+      readonly host?: string;
       readonly address: string;
       readonly others?: readonly string[];
     }
-  | { readonly type: "peer-unresolved"; readonly tunnel: string; readonly reason: string }
+  | { readonly type: "peer-unresolved"; readonly tunnel: string; readonly host?: string; readonly reason: string }
   | { readonly type: "socket-failed"; readonly localControlConnectionId: number; readonly reason: string }
   | { readonly type: "tunnel-created"; readonly localControlConnectionId: number }
   | { readonly type: "tunnel-refused"; readonly localControlConnectionId: number; readonly reason: string }
@@ -146,6 +152,11 @@ export type Input =
       readonly tunnel: string;
       readonly authentication: AuthenticationConfiguration;
     }
+  /**
+   * From now on these are the tunnels, in this order. What is as it was goes on untouched, what can be changed in place is
+   * changed so (`changes.ts`), the rest is closed, opened, or both.
+   */
+  | { readonly type: "configuration-changed"; readonly tunnels: readonly TunnelConfiguration[] }
   /** Say StopCCN to everyone. Over when `idle()`. */
   | { readonly type: "shutdown" };
 
@@ -221,6 +232,8 @@ export type Effect =
   /** No frames, either way, until it is raised again: the peer's circuit is down or on standby (RFC 3931 5.4.5). */
   | { readonly type: "lower-session"; readonly localSessionId: number }
   | { readonly type: "delete-session"; readonly localSessionId: number }
+  /** Of a session that was created: its device is to be like this from now on, and frames flow meanwhile. */
+  | { readonly type: "change-session"; readonly localSessionId: number; readonly settings: DeviceSettings }
   | { readonly type: "query-activity"; readonly localControlConnectionId: number }
   | LogEffect;
 

@@ -3,19 +3,22 @@ import { describeMessage } from "../avp/describe.ts";
 import { decodeHeader, isVersion2 } from "../avp/header.ts";
 import { ProtocolError } from "../avp/protocol-error.ts";
 import type { Witness } from "../avp/sanitise.ts";
+import { administered } from "./administration.ts";
 import { avpsOf, messageName } from "./admission.ts";
 import { receiveSccrq } from "./answering.ts";
 import type { AnyTunnel } from "./any-tunnel.ts";
 import { circuitInput } from "./circuit-input.ts";
 import type { LcceConfiguration, TunnelConfiguration } from "./configuration.ts";
-import { ControlConnection, type ControlConnectionState } from "./control-connection.ts";
+import { ControlConnection } from "./control-connection.ts";
+import type { ControlConnectionState } from "./control-connection-state.ts";
 import type { Core, Effect, Endpoint, Entropy, Input, Instant, LocalEndpoint } from "./core.ts";
 import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
 import { isPlaceOf, tunnelFor } from "./peer-selection.ts";
+import { makeTunnel, reconfigure } from "./reconfigure.ts";
 import { RefusalLimit } from "./refusal-limit.ts";
 import { Registry } from "./registry.ts";
-import { because, CDN, printable, STOPCCN } from "./result-codes.ts";
+import { because, printable, STOPCCN } from "./result-codes.ts";
 import { discardForged } from "./sccrq.ts";
 import { Session } from "./session.ts";
 import type { StaticSession } from "./static-session.ts";
@@ -50,10 +53,12 @@ export class Lcce implements Core {
   readonly #timers = new TimerTable<Timer>();
   readonly #connections = new Registry<ControlConnection>();
   readonly #sessions = new Registry<Session>();
-  readonly #tunnels = new Map<string, AnyTunnel>();
-  readonly #negotiated: Tunnel[] = [];
+  #tunnels: ReadonlyMap<string, AnyTunnel>;
+  #negotiated: readonly Tunnel[] = [];
   /** Those that have their ids by configuration. */
-  readonly #staticSessions = new Map<number, StaticSession>();
+  #staticSessions: ReadonlyMap<number, StaticSession> = new Map();
+  /** Tunnels that are not configured any more, by the control connections that still say goodbye. */
+  readonly #leaving = new Map<number, AnyTunnel>();
   #serialNumber = 0;
   readonly #refusals = new RefusalLimit();
   /** The daemon ends: nothing is opened any more. */
@@ -65,25 +70,25 @@ export class Lcce implements Core {
     this.#entropy = entropy;
     this.#serialNumber = saved?.serialNumber ?? 0;
     const tunnels = new Map(saved?.tunnels.map((tunnel) => [tunnel.state.name, tunnel]));
-    for (const tunnel of configuration.tunnels) {
-      this.#tunnels.set(tunnel.name, this.#tunnelOf(tunnel, now, tunnels.get(tunnel.name)));
-    }
+    this.#tunnels = new Map(
+      configuration.tunnels.map((tunnel) => [tunnel.name, makeTunnel(tunnel, now, tunnels.get(tunnel.name))]),
+    );
+    this.#index();
     if (saved !== undefined) this.#restore(saved);
   }
 
-  #tunnelOf(configuration: TunnelConfiguration, now: Instant, saved: SavedTunnel | undefined): AnyTunnel {
-    if (configuration.static === undefined) {
-      const negotiated = new Tunnel(configuration, now, saved);
-      this.#negotiated.push(negotiated);
-      return negotiated;
-    }
-    const tunnel = new StaticTunnel(configuration, configuration.static, now, saved);
-    this.#connections.reserve(configuration.static.localTunnelId);
-    for (const session of tunnel.sessions.values()) {
-      this.#sessions.reserve(session.localSessionId);
-      this.#staticSessions.set(session.localSessionId, session);
-    }
-    return tunnel;
+  #index(): void {
+    const tunnels = [...this.#tunnels.values()];
+    const sessions = tunnels.flatMap((tunnel) => (tunnel instanceof StaticTunnel ? [...tunnel.sessions.values()] : []));
+    this.#negotiated = tunnels.filter((tunnel) => tunnel instanceof Tunnel);
+    this.#staticSessions = new Map(sessions.map((session) => [session.localSessionId, session]));
+    this.#sessions.reserve(this.#staticSessions.keys());
+    this.#connections.reserve(tunnels.flatMap(({ configuration }) => configuration.static?.localTunnelId ?? []));
+  }
+
+  /** The tunnel that a connection is of, even where the configuration has it no more, or otherwise. */
+  #tunnelOf({ id, state }: ControlConnection): AnyTunnel | undefined {
+    return this.#leaving.get(id) ?? this.#tunnels.get(state.tunnel);
   }
 
   #restore({ connections, timers }: LcceState): void {
@@ -157,13 +162,14 @@ export class Lcce implements Core {
     };
     act(turn);
     for (const connection of turn.touched) this.#flush(connection, turn);
+    for (const id of this.#leaving.keys()) if (this.#connections.get(id) === undefined) this.#leaving.delete(id);
     return effects;
   }
 
   /** What cannot be written is an error of ours, or of the configuration, that a wall has to stop too. */
   #flush(connection: ControlConnection, turn: Turn): void {
     if (this.#guard(turn, () => connection.flush(turn)) || connection.state.life !== "open") return;
-    this.#tunnels.get(connection.state.tunnel)?.refused(connection, "internal error", turn);
+    this.#tunnelOf(connection)?.refused(connection, "internal error", turn);
   }
 
   #handle(input: Input, turn: Turn): void {
@@ -175,10 +181,10 @@ export class Lcce implements Core {
         this.#receiveDatagram(input, turn);
         return;
       case "peer-resolved":
-        this.#tunnels.get(input.tunnel)?.peerResolved([input.address, ...(input.others ?? [])], turn);
+        this.#asking(input)?.peerResolved([input.address, ...(input.others ?? [])], turn);
         return;
       case "peer-unresolved":
-        this.#tunnels.get(input.tunnel)?.peerUnresolved(input.reason, turn);
+        this.#asking(input)?.peerUnresolved(input.reason, turn);
         return;
       case "socket-failed":
         this.#withConnection(input.localControlConnectionId, (tunnel, connection) =>
@@ -216,19 +222,33 @@ export class Lcce implements Core {
         surroundingsChanged(input, this.#tunnels, turn);
         return;
       case "open":
-        if (!this.#ending) this.#open(input, turn);
+        if (!this.#ending) administered(input, this.#tunnels, turn);
         return;
       case "close":
-        this.#close(input, turn);
+        administered(input, this.#tunnels, turn);
         return;
       case "authentication-changed":
         this.#tunnels.get(input.tunnel)?.changeAuthentication(input.authentication, turn);
+        return;
+      case "configuration-changed":
+        if (!this.#ending) this.#reconfigure(input.tunnels, turn);
         return;
       case "shutdown":
         this.#ending = true;
         for (const tunnel of this.#tunnels.values()) tunnel.close({ result: STOPCCN.shuttingDown }, turn);
         return;
     }
+  }
+
+  #reconfigure(tunnels: readonly TunnelConfiguration[], turn: Turn): void {
+    this.#tunnels = reconfigure(this.#tunnels, tunnels, this.#leaving, turn);
+    this.#index();
+  }
+
+  /** Nobody wants to know any more what a name stands for that the configuration had before. */
+  #asking({ tunnel: name, host }: Of<"peer-resolved" | "peer-unresolved">): AnyTunnel | undefined {
+    const tunnel = this.#tunnels.get(name);
+    return host === undefined || tunnel?.configuration.peer === host ? tunnel : undefined;
   }
 
   /** For who records: what can tell whether a datagram is genuine. Throws ProtocolError like whoever reads it. */
@@ -245,7 +265,7 @@ export class Lcce implements Core {
 
   #withConnection(id: number, act: (tunnel: AnyTunnel, connection: ControlConnection) => void): void {
     const connection = this.#connections.get(id);
-    const tunnel = connection && this.#tunnels.get(connection.state.tunnel);
+    const tunnel = connection && this.#tunnelOf(connection);
     if (connection !== undefined && tunnel !== undefined && connection.state.life === "open") act(tunnel, connection);
   }
 
@@ -322,18 +342,17 @@ export class Lcce implements Core {
     return sameEndpoint(connection.state.remote, from) && this.#isPlaceOf(connection, to);
   }
 
-  #isPlaceOf({ state }: ControlConnection, to: LocalEndpoint): boolean {
-    const tunnel = this.#tunnels.get(state.tunnel);
-    return tunnel !== undefined && isPlaceOf(tunnel.configuration, to);
+  #isPlaceOf(connection: ControlConnection, to: LocalEndpoint): boolean {
+    return this.#tunnelOf(connection) !== undefined && isPlaceOf(connection.flow, to);
   }
 
-  #discardForged({ state }: ControlConnection, from: Endpoint, turn: Turn): void {
-    const tunnel = this.#tunnels.get(state.tunnel);
+  #discardForged(connection: ControlConnection, from: Endpoint, turn: Turn): void {
+    const tunnel = this.#tunnelOf(connection);
     if (tunnel !== undefined) discardForged(tunnel.state, from, turn);
   }
 
   #receiveOn(connection: ControlConnection, decoded: DecodedMessage, input: Of<"datagram">, turn: Turn): void {
-    const tunnel = this.#tunnels.get(connection.state.tunnel);
+    const tunnel = this.#tunnelOf(connection);
     if (tunnel === undefined) return;
     const sound = this.#guard(turn, () => tunnel.receive(connection, decoded, input.from, turn));
     if (!sound) tunnel.refused(connection, "internal error", turn);
@@ -384,36 +403,11 @@ export class Lcce implements Core {
     session.datapathAnswered(refused, connection, turn);
   }
 
-  #open({ tunnel: name, session: sessionName }: Of<"open">, turn: Turn): void {
-    const tunnel = this.#tunnels.get(name);
-    if (tunnel === undefined) return;
-    if (sessionName === undefined) {
-      tunnel.open(turn);
-      return;
-    }
-    tunnel.sessions.get(sessionName)?.open(tunnel.live(turn), turn);
-  }
-
-  #close({ tunnel: name, session: sessionName }: Of<"close">, turn: Turn): void {
-    const tunnel = this.#tunnels.get(name);
-    if (tunnel === undefined) return;
-    if (sessionName === undefined) {
-      tunnel.close(because(STOPCCN.generalClear, "closed by the administrator"), turn);
-      return;
-    }
-    const session = tunnel.sessions.get(sessionName);
-    const connection = tunnel.live(turn);
-    if (session === undefined) return;
-    session.state.closed = true;
-    const reason = "closed by the administrator";
-    if (connection !== undefined) session.close(because(CDN.administrative, reason), reason, connection, turn);
-  }
-
   #fire(timer: Timer, turn: Turn): void {
     switch (timer.owner) {
       case "connection": {
         const connection = this.#connections.get(timer.id);
-        const tunnel = connection && this.#tunnels.get(connection.state.tunnel);
+        const tunnel = connection && this.#tunnelOf(connection);
         if (connection !== undefined) tunnel?.expireConnection(connection, timer.kind, turn);
         return;
       }

@@ -1,5 +1,7 @@
-import type { AuthenticationConfiguration } from "./configuration.ts";
+import type { AuthenticationConfiguration, SessionConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
+import { same } from "./same.ts";
+import { deviceSettings, type SessionState } from "./session-state.ts";
 import type { Turn } from "./turn.ts";
 
 /** Gives a tunnel's connections another authentication (RFC 3931 5.4.1 has two secrets for that), and tells what came of it. */
@@ -14,4 +16,16 @@ export function changeAuthentication(
     ? "; the established control connection keeps the old one"
     : "";
   turn.log("info", "authentication-changed", `the authentication was changed${end}`, { tunnel });
+}
+
+/** Has the datapath give the device of a session, if it has one, what the new configuration says. */
+export function changeDevice(
+  before: SessionConfiguration,
+  after: SessionConfiguration,
+  { datapath, localSessionId }: SessionState,
+  turn: Turn,
+): void {
+  const settings = deviceSettings(after);
+  if (datapath === "none" || same(deviceSettings(before), settings)) return;
+  turn.emit({ type: "change-session", localSessionId, settings });
 }

@@ -1,5 +1,5 @@
 import { type DecodedMessage, decodeMessage } from "../avp/decode.ts";
-import { isExplicitAcknowledgement } from "./admission.ts";
+import { isAcknowledgement } from "./admission.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import { encapsulationOf, endpointText } from "./endpoint.ts";
 import { because, STOPCCN } from "./result-codes.ts";
@@ -53,7 +53,7 @@ export function partIfElsewhere(tunnel: Pick<Tunnel, "step">, connection: Contro
 
 /** What the peer may be saying now: the message that is due, or the last one again, not knowing that it has arrived. */
 function maySayNow({ state: { channel } }: ControlConnection, decoded: DecodedMessage): boolean {
-  if (decoded.kind === "zlb" || isExplicitAcknowledgement(decoded)) return false;
+  if (isAcknowledgement(decoded)) return false;
   const { ns } = decoded.header;
   return ns === channel.nr || nextSequence(ns) === channel.nr;
 }

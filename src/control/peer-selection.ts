@@ -34,7 +34,7 @@ export function tunnelFor(
 }
 
 /** Whether what came by this socket may be for the tunnel: in two network namespaces the same address may be two peers. */
-export function isPlaceOf({ netns }: TunnelConfiguration, to: LocalEndpoint): boolean {
+export function isPlaceOf({ netns }: Pick<TunnelConfiguration, "netns">, to: LocalEndpoint): boolean {
   return netns === to.netns;
 }
 

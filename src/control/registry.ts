@@ -11,7 +11,7 @@ export class Registry<Owner> {
   readonly #owners = new Map<number, Owner>();
   /** Ids at rest with the instant of their release, oldest first. */
   readonly #released = new Map<number, Instant>();
-  readonly #reserved = new Set<number>();
+  #reserved: ReadonlySet<number> = new Set();
 
   get size(): number {
     return this.#owners.size;
@@ -25,9 +25,9 @@ export class Registry<Owner> {
     return this.#owners.values();
   }
 
-  /** Never to be drawn: it is somebody's by configuration. */
-  reserve(id: number): void {
-    this.#reserved.add(id);
+  /** Never to be drawn, these and no others: they are somebody's by configuration. */
+  reserve(ids: Iterable<number>): void {
+    this.#reserved = new Set(ids);
   }
 
   /** An id that nobody has and nobody had lately. */

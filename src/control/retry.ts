@@ -7,7 +7,7 @@ const HURRY_INTERVAL_MS = 1_000;
 export class Retry {
   readonly #key: string;
   readonly #timer: Timer;
-  readonly #policy: { readonly minMs: number; readonly maxMs: number };
+  #policy: { readonly minMs: number; readonly maxMs: number };
   readonly #state: { failures: number };
   /** When something came that may let an attempt succeed, and when one was hurried for that. */
   #newsAt: Instant = Number.NEGATIVE_INFINITY;
@@ -46,6 +46,15 @@ export class Retry {
     if (due === undefined || due <= at) return;
     this.#hurriedAt = at;
     turn.timers.set(this.#key, this.#timer, at);
+  }
+
+  /** The pauses are others from now on; one that has begun is no longer than the longest of these. */
+  follow(policy: { readonly minMs: number; readonly maxMs: number }, turn: Turn): void {
+    this.#policy = policy;
+    const due = turn.timers.deadline(this.#key);
+    if (due !== undefined && due > turn.now + policy.maxMs) {
+      turn.timers.set(this.#key, this.#timer, turn.now + policy.maxMs);
+    }
   }
 
   /** The next attempt is due at once. */

@@ -1,7 +1,7 @@
 import type { CallMessage, CallRole } from "../fsm/call.ts";
 import { type L2Sublayer, type Sequencing, sendsSequenced } from "./admission.ts";
 import type { SessionConfiguration } from "./configuration.ts";
-import type { CircuitCondition, CircuitErrorCounts, Instant, SessionParameters } from "./core.ts";
+import type { CircuitCondition, CircuitErrorCounts, DeviceSettings, Instant, SessionParameters } from "./core.ts";
 import type { Dialect } from "./dialects.ts";
 import type { Outcomes } from "./statistics.ts";
 
@@ -15,9 +15,9 @@ export interface CircuitState {
   advertised: number;
   /** When the last SLI was sent; `undefined`: none in this call. */
   advertisedAt: Instant | undefined;
-  /** Errors as the machine counts them, and as they stood when the call began. */
+  /** Errors as the machine counts them, and as they stood when the call began; `undefined`: as they are told next. */
   errors: CircuitErrorCounts;
-  errorsAtBegin: CircuitErrorCounts;
+  errorsAtBegin: CircuitErrorCounts | undefined;
   /** The errors that the last WEN of this call told, and when; `undefined`: none was sent. */
   warned: { readonly errors: CircuitErrorCounts; readonly at: Instant } | undefined;
 }
@@ -97,6 +97,21 @@ export function initialSessionState(configuration: SessionConfiguration, now: In
   };
 }
 
+/** Of a session that begins anew under its name, with another configuration: what people counted and did stays. */
+export function succeed(
+  before: SessionState | undefined,
+  configuration: SessionConfiguration,
+  now: Instant,
+): SessionState {
+  const state = initialSessionState(configuration, now);
+  return before === undefined ? state : { ...state, closed: before.closed, outcomes: before.outcomes };
+}
+
+/** What can be changed on the device while the session is up. */
+export function deviceSettings({ mtu, bridge, isolated, addresses, routes }: SessionConfiguration): DeviceSettings {
+  return { mtu, bridge, isolated, addresses, routes };
+}
+
 /** What a call says before the peer has. */
 export function offeredSublayer({ leftToDialect, l2Sublayer }: SessionConfiguration, dialect: Dialect): L2Sublayer {
   return leftToDialect?.l2Sublayer === true ? dialect.l2Sublayer : l2Sublayer;
@@ -123,10 +138,6 @@ export function sessionParameters(
     resyncAfter: configuration.resyncAfter,
     interfaceName: configuration.interfaceName,
     vlan: configuration.vlan,
-    mtu: configuration.mtu,
-    bridge: configuration.bridge,
-    isolated: configuration.isolated,
-    addresses: configuration.addresses,
-    routes: configuration.routes,
+    ...deviceSettings(configuration),
   };
 }

@@ -1,17 +1,20 @@
 import type { AvpValues } from "../avp/messages.ts";
+import { isAnew, sessionChanges } from "./changes.ts";
 import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
+import type { ControlConnection } from "./control-connection.ts";
 import type { Instant } from "./core.ts";
 import type { Dialect } from "./dialects.ts";
 import { endIdForms } from "./end-id-forms.ts";
 import { because, CDN, type Result } from "./result-codes.ts";
 import { Session } from "./session.ts";
-import { initialSessionState, NO_OCTETS, type SessionState } from "./session-state.ts";
+import { initialSessionState, NO_OCTETS, type SessionState, succeed } from "./session-state.ts";
+import type { Turn } from "./turn.ts";
 
 /** The sessions of one tunnel: by name, and by what the peer calls them. */
 export class SessionTable {
-  readonly #byName: ReadonlyMap<string, Session>;
+  #byName: ReadonlyMap<string, Session> = new Map();
   /** By the forwarder that a call names: attachment group and our end's id (RFC 4667 4.3). */
-  readonly #byForwarder: ReadonlyMap<string, Session>;
+  #byForwarder: ReadonlyMap<string, Session> = new Map();
   /** The same in the formats that nobody has configured; `undefined`: several sessions, so it tells nothing. */
   readonly #byOtherForm = new Map<string, Session | undefined>();
   /** Each session keeps its own entry right. */
@@ -20,10 +23,44 @@ export class SessionTable {
   /** `saved`: states of sessions that go on from where an earlier process left them. */
   constructor(tunnel: TunnelConfiguration, now: Instant, saved: readonly SessionState[] = []) {
     const states = new Map(saved.map((state) => [state.name, state]));
-    const sessions = tunnel.sessions.map((configuration) => {
-      const state = states.get(configuration.name) ?? initialSessionState(configuration, now);
-      return new Session(configuration, tunnel, state, this.#byRemoteId);
-    });
+    this.#index(
+      tunnel.sessions.map((configuration) => {
+        const state = states.get(configuration.name) ?? initialSessionState(configuration, now);
+        return new Session(configuration, tunnel, state, this.#byRemoteId);
+      }),
+    );
+  }
+
+  /** Ends those that the tunnel is not to have any more, or not in this way. `connection`: the tunnel's, if it has one. */
+  giveUp(tunnel: TunnelConfiguration, connection: ControlConnection | undefined, turn: Turn): void {
+    for (const [session, reason] of endingSessions(this.#byName.values(), tunnel)) {
+      session.giveUp(reason, connection, turn);
+    }
+  }
+
+  /** Goes on with the others, and with those that are new; these are called soon where it is up to this end. */
+  follow(tunnel: TunnelConfiguration, connection: ControlConnection | undefined, turn: Turn): void {
+    const before = this.#byName;
+    const begun: Session[] = [];
+    this.#index(
+      tunnel.sessions.map((configuration) => {
+        const known = before.get(configuration.name);
+        if (known !== undefined && !isAnew(sessionChanges(known.configuration, configuration))) {
+          known.follow(configuration, tunnel, turn);
+          return known;
+        }
+        const state = succeed(known?.state, configuration, turn.now);
+        const session = new Session(configuration, tunnel, state, this.#byRemoteId);
+        begun.push(session);
+        return session;
+      }),
+    );
+    for (const session of begun) {
+      if (connection?.established && session.callsOn(connection)) session.callSoon(turn);
+    }
+  }
+
+  #index(sessions: readonly Session[]): void {
     this.#byName = new Map(sessions.map((session) => [session.configuration.name, session]));
     this.#byForwarder = new Map(
       sessions.map((session) => {
@@ -31,6 +68,7 @@ export class SessionTable {
         return [forwarder(configuration.attachmentGroup, ownEndId(configuration)), session];
       }),
     );
+    this.#byOtherForm.clear();
     for (const session of sessions) this.#addOtherForms(session);
   }
 
@@ -72,6 +110,22 @@ export class SessionTable {
   /** The session that the peer gave this id. */
   withRemoteId(remoteSessionId: number): Session | undefined {
     return this.#byRemoteId.get(remoteSessionId);
+  }
+}
+
+const REMOVED = "removed from the configuration";
+export const CHANGED = "its configuration was changed";
+
+/** Those that end, and why. */
+export function* endingSessions<S extends { readonly configuration: SessionConfiguration }>(
+  sessions: Iterable<S>,
+  tunnel: TunnelConfiguration,
+): Generator<readonly [S, string]> {
+  const wanted = new Map(tunnel.sessions.map((configuration) => [configuration.name, configuration]));
+  for (const session of sessions) {
+    const after = wanted.get(session.configuration.name);
+    if (after === undefined) yield [session, REMOVED];
+    else if (isAnew(sessionChanges(session.configuration, after))) yield [session, CHANGED];
   }
 }
 

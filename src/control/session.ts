@@ -18,6 +18,7 @@ import { CIRCUIT, carriesFrames, describeStatus } from "./circuit-status.ts";
 import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { CircuitCondition, CircuitErrorCounts } from "./core.ts";
+import { changeDevice } from "./live-change.ts";
 import { retransmissionCycleMs } from "./reliable-channel.ts";
 import { because, CDN, describeResult, ERROR, generalError, type Result } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
@@ -42,9 +43,9 @@ const AWAITED: Readonly<Record<CallRole, Readonly<Record<string, CallMessage>>>>
 
 /** One configured pseudowire: as caller or as called, whichever it is at the moment. */
 export class Session {
-  readonly configuration: SessionConfiguration;
+  configuration: SessionConfiguration;
   readonly state: SessionState;
-  readonly #tunnel: TunnelConfiguration;
+  #tunnel: TunnelConfiguration;
   readonly #byRemoteId: Map<number, Session>;
   readonly #retry: Retry;
   readonly #reports: CircuitReports;
@@ -230,6 +231,7 @@ export class Session {
   /** Its error counters as they stand now. */
   circuitErrors(errors: CircuitErrorCounts, connection: ControlConnection | undefined, turn: Turn): void {
     this.state.circuit.errors = errors;
+    this.state.circuit.errorsAtBegin ??= errors;
     if (connection !== undefined && this.busy) this.#reports.tellErrors(connection, turn);
   }
 
@@ -272,6 +274,31 @@ export class Session {
     // A request that waits for the datapath has not been taken yet: it is refused.
     if (this.state.held === "ICRQ") this.#step({ type: "rx.ICRQ", verdict: "unacceptable" }, cause, connection, turn);
     else this.#step({ type: "local.close" }, cause, connection, turn);
+  }
+
+  stopCalling(turn: Turn): void {
+    this.#retry.stop(turn);
+  }
+
+  /** It is not configured any more, or not in this way. */
+  giveUp(reason: string, connection: ControlConnection | undefined, turn: Turn): void {
+    const { closed } = this.state;
+    // It ends because somebody here wants it to, and is not tried again.
+    this.state.closed = true;
+    if (connection !== undefined && this.busy)
+      this.close(because(CDN.administrative, reason), reason, connection, turn);
+    this.#retry.stop(turn);
+    this.state.closed = closed;
+  }
+
+  /** Goes on with a configuration in which nothing else is different than what the peer need not know. */
+  follow(configuration: SessionConfiguration, tunnel: TunnelConfiguration, turn: Turn): void {
+    const before = this.configuration;
+    this.configuration = configuration;
+    this.#tunnel = tunnel;
+    this.#retry.follow(tunnel.reconnect, turn);
+    changeDevice(before, configuration, this.state, turn);
+    if (before.circuit !== configuration.circuit) this.#reports.beginWithOther();
   }
 
   /** Bridge or interface may be there now. */

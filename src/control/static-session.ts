@@ -2,6 +2,7 @@ import type { AnySession } from "./any-tunnel.ts";
 import { CIRCUIT } from "./circuit-status.ts";
 import type { SessionConfiguration, StaticSessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
+import { changeDevice } from "./live-change.ts";
 import type { Result } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import { SessionJournal } from "./session-journal.ts";
@@ -10,7 +11,7 @@ import type { SessionTimer, Turn } from "./turn.ts";
 
 /** A pseudowire whose ids and cookies are typed in at both ends: only the datapath is asked (RFC 8159 has such tunnels). */
 export class StaticSession implements AnySession {
-  readonly configuration: SessionConfiguration;
+  configuration: SessionConfiguration;
   readonly state: SessionState;
   readonly #numbers: StaticSessionConfiguration;
   readonly #retry: Retry;
@@ -101,6 +102,26 @@ export class StaticSession implements AnySession {
     this.#journal.closed(reason, turn);
     this.#retry.stop(turn);
     if (this.#asked) this.#remove(turn);
+  }
+
+  stopCalling(turn: Turn): void {
+    this.#retry.stop(turn);
+  }
+
+  /** It is not configured any more, or not in this way. */
+  giveUp(reason: string, turn: Turn): void {
+    this.#retry.stop(turn);
+    if (!this.#asked) return;
+    this.#journal.closed(reason, turn);
+    this.#remove(turn);
+  }
+
+  /** Goes on with a configuration in which nothing else is different than what can be changed on its device. */
+  follow(configuration: SessionConfiguration, tunnel: TunnelConfiguration, turn: Turn): void {
+    const before = this.configuration;
+    this.configuration = configuration;
+    this.#retry.follow(tunnel.reconnect, turn);
+    changeDevice(before, configuration, this.state, turn);
   }
 
   /** Bridge or interface may be there now. */

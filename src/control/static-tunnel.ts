@@ -3,6 +3,7 @@ import { describeMessage } from "../avp/describe.ts";
 import { avpsOf } from "./admission.ts";
 import type { AnyTunnel } from "./any-tunnel.ts";
 import { Authentication } from "./authentication.ts";
+import { isAnew, sessionChanges } from "./changes.ts";
 import type { AuthenticationConfiguration, StaticTunnelConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
@@ -12,7 +13,9 @@ import { PeerLookup } from "./peer-lookup.ts";
 import { isBeginning } from "./reliable-channel.ts";
 import { describeResult, type Result } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
-import { initialSessionState } from "./session-state.ts";
+import { same } from "./same.ts";
+import { initialSessionState, succeed } from "./session-state.ts";
+import { endingSessions } from "./session-table.ts";
 import { StaticSession } from "./static-session.ts";
 import { initialState, type SavedTunnel, type TunnelState } from "./tunnel-state.ts";
 import type { ConnectionTimer, Turn } from "./turn.ts";
@@ -29,7 +32,7 @@ import type { ConnectionTimer, Turn } from "./turn.ts";
 export class StaticTunnel implements AnyTunnel {
   configuration: TunnelConfiguration;
   readonly state: TunnelState;
-  readonly sessions: ReadonlyMap<string, StaticSession>;
+  sessions: ReadonlyMap<string, StaticSession>;
   readonly #numbers: StaticTunnelConfiguration;
   readonly #retry: Retry;
   readonly #lookup: PeerLookup;
@@ -67,6 +70,10 @@ export class StaticTunnel implements AnyTunnel {
 
   live(turn: Pick<Turn, "connections">): ControlConnection | undefined {
     return this.state.live === 0 ? undefined : turn.connections.get(this.state.live);
+  }
+
+  connections(turn: Pick<Turn, "connections">): readonly ControlConnection[] {
+    return [this.live(turn) ?? []].flat();
   }
 
   /** Makes the tunnel; or, where it is made and the peer is silent, asks for the peer. */
@@ -226,6 +233,44 @@ export class StaticTunnel implements AnyTunnel {
     const live = this.live(turn);
     if (live === undefined) this.#fail(reason, turn);
     else this.refused(live, reason, turn);
+  }
+
+  giveUp(configuration: TunnelConfiguration, turn: Turn): void {
+    for (const [session, reason] of endingSessions(this.sessions.values(), configuration)) {
+      session.giveUp(reason, turn);
+    }
+  }
+
+  follow(configuration: TunnelConfiguration, turn: Turn): void {
+    const before = this.configuration.authentication;
+    this.configuration = configuration;
+    this.#retry.follow(configuration.reconnect, turn);
+    const live = this.live(turn);
+    live?.reconfigure(configuration, turn);
+    const begun = this.#followSessions(turn);
+    if (live !== undefined && this.state.made) for (const session of begun) session.create(live, turn);
+    if (!same(before, configuration.authentication)) this.changeAuthentication(configuration.authentication, turn);
+  }
+
+  /** Returns those that are new, or begin anew. */
+  #followSessions(turn: Turn): readonly StaticSession[] {
+    const before = this.sessions;
+    const begun: StaticSession[] = [];
+    this.sessions = new Map(
+      this.configuration.sessions.flatMap((session) => {
+        const known = before.get(session.name);
+        if (session.static === undefined) return [];
+        if (known !== undefined && !isAnew(sessionChanges(known.configuration, session))) {
+          known.follow(session, this.configuration, turn);
+          return [[session.name, known]];
+        }
+        const state = succeed(known?.state, session, turn.now);
+        const fresh = new StaticSession(session, session.static, this.configuration, state);
+        begun.push(fresh);
+        return [[session.name, fresh]];
+      }),
+    );
+    return begun;
   }
 
   changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void {

@@ -35,6 +35,12 @@ export interface TunnelState {
   readonly answers: { second: number; count: number };
 }
 
+/** Of a tunnel that begins anew under its name, with another configuration: what people counted and did stays. */
+export function succeedTunnel(before: TunnelState, configuration: TunnelConfiguration, now: Instant): TunnelState {
+  const { closed, forged, messages, outcomes } = before;
+  return { ...initialState(configuration, now), closed, forged, messages, outcomes };
+}
+
 /** A tunnel's and its sessions' states, by name: what a restarted daemon goes on with. */
 export interface SavedTunnel {
   readonly state: TunnelState;

@@ -1,22 +1,23 @@
 import type { DecodedMessage } from "../avp/decode.ts";
-import { MESSAGES, type MessageName } from "../avp/messages.ts";
 import type { ControlConnectionEffect, ControlConnectionEvent } from "../fsm/control-connection.ts";
-import { avpsOf, formFlaw, isFarewell, unknownTypeFlaw } from "./admission.ts";
-import { alternativesOf } from "./alternatives.ts";
+import { isFarewell } from "./admission.ts";
 import type { AnyTunnel } from "./any-tunnel.ts";
 import { Authentication } from "./authentication.ts";
-import { callWaitingSessions, receiveSessionMessage } from "./calls.ts";
+import { callWaitingSessions } from "./calls.ts";
 import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
-import { type ConnectionOrigin, ControlConnection } from "./control-connection.ts";
+import { receiveConnectionMessage } from "./connection-messages.ts";
+import { ControlConnection } from "./control-connection.ts";
+import type { ConnectionOrigin } from "./control-connection-state.ts";
 import type { Endpoint, Instant } from "./core.ts";
-import { anyAddress, encapsulationOf, familyOf, familyOfLocal, isLinkLocal } from "./endpoint.ts";
+import { anyAddress, encapsulationOf, familyOf } from "./endpoint.ts";
 import { takeOverSockets } from "./flows.ts";
-import { learnPeer, learnSender, logDialect, opening, openingFlaw, stopCcn } from "./handshake.ts";
+import { logDialect, opening, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { heardElsewhere, partIfElsewhere } from "./moved-peer.ts";
 import { listed, PeerLookup } from "./peer-lookup.ts";
 import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
+import { same } from "./same.ts";
 import { SessionTable } from "./session-table.ts";
 import { initialState, type SavedTunnel, type TunnelState } from "./tunnel-state.ts";
 import { type ConnectionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
@@ -150,7 +151,6 @@ export class Tunnel implements AnyTunnel {
     return connection;
   }
 
-  /** Every connection that is not forgotten yet. */
   connections(turn: Pick<Turn, "connections">): ControlConnection[] {
     const alive: ControlConnection[] = [];
     for (const id of this.#ids) {
@@ -166,10 +166,23 @@ export class Tunnel implements AnyTunnel {
     changeAuthentication(this.state.name, this.connections(turn), authentication, turn);
   }
 
+  giveUp(configuration: TunnelConfiguration, turn: Turn): void {
+    this.sessions.giveUp(configuration, this.live(turn), turn);
+  }
+
+  follow(configuration: TunnelConfiguration, turn: Turn): void {
+    const before = this.configuration.authentication;
+    this.configuration = configuration;
+    this.#retry.follow(configuration.reconnect, turn);
+    for (const connection of this.connections(turn)) connection.reconfigure(configuration, turn);
+    this.sessions.follow(configuration, this.live(turn), turn);
+    if (!same(before, configuration.authentication)) this.changeAuthentication(configuration.authentication, turn);
+  }
+
   /** A datagram for a connection of this tunnel, from its peer. */
   receive(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
     for (const released of connection.receive(decoded, turn)) {
-      if (connection.state.life === "open") this.#dispatch(connection, released, from, turn);
+      if (connection.state.life === "open") receiveConnectionMessage(this, connection, released, from, turn);
       // Both ends have closed at once: the peer's StopCCN may come again, and ours has lost its point.
       else if (isFarewell(released)) connection.linger(turn);
     }
@@ -179,84 +192,12 @@ export class Tunnel implements AnyTunnel {
     heardElsewhere(this, connection, { from, octets }, turn);
   }
 
-  #dispatch(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
-    if (decoded.kind === "zlb") return;
-    if (decoded.kind === "unknown") {
-      const flaw = unknownTypeFlaw(decoded);
-      if (flaw !== undefined) this.step(connection, { type: "rx.invalid" }, flaw, turn);
-      return;
-    }
-    const name = decoded.kind === "message" ? decoded.message.name : decoded.name;
-    this.#receiveMessage(connection, name, decoded, from, turn);
-  }
-
-  #receiveMessage(
-    connection: ControlConnection,
-    name: MessageName,
-    decoded: DecodedMessage,
-    from: Endpoint,
-    turn: Turn,
-  ): void {
-    const flaw = formFlaw(decoded) ?? openingFlaw(name, connection, this.configuration, { decoded, from }, turn);
-    const verdict = flaw === undefined ? "acceptable" : "unacceptable";
-    switch (name) {
-      case "SCCRQ":
-        this.step(connection, { type: "rx.SCCRQ", verdict: "unacceptable" }, flaw, turn);
-        return;
-      case "SCCRP":
-        learnSender(connection, decoded, from);
-        if (verdict === "acceptable") this.#takeSccrp(connection, decoded, from, turn);
-        this.step(connection, { type: "rx.SCCRP", verdict }, flaw, turn);
-        return;
-      case "SCCCN":
-        this.step(connection, { type: "rx.SCCCN", verdict }, flaw, turn);
-        return;
-      case "StopCCN":
-        this.#receiveStopCcn(connection, decoded, turn);
-        return;
-      case "HELLO":
-      case "ACK":
-        if (flaw !== undefined) this.step(connection, { type: "rx.invalid" }, flaw, turn);
-        return;
-      default:
-        if (connection.established) receiveSessionMessage(this, connection, name, decoded, turn);
-        // Types that may be ignored (RFC 3931 5.4.1) break nothing at any time.
-        else if (MESSAGES[name].mandatory) this.step(connection, { type: "rx.invalid" }, flaw, turn);
-    }
-  }
-
-  /** An answer may come from another port than the one we asked; then both ports are fixed (RFC 3931 4.1.2.2). */
-  #takeSccrp(connection: ControlConnection, decoded: DecodedMessage, from: Endpoint, turn: Turn): void {
-    if (connection.state.state !== "wait-ctl-reply") return;
-    learnPeer(connection, decoded);
-    if (this.configuration.localPort !== 0) takeOverSockets(connection, from, this.connections(turn), turn);
-    connection.connectSocket(from, turn);
-  }
-
-  #receiveStopCcn(connection: ControlConnection, decoded: DecodedMessage, turn: Turn): void {
-    const { resultCode } = avpsOf(decoded);
-    const reason = `the peer closed the control connection (StopCCN): ${describeResult("StopCCN", resultCode)}`;
-    this.fail(reason, turn, connection);
-    // Only a peer that has proven itself may send us elsewhere (RFC 3931 5.4.2).
-    if (connection.authentication.authenticated) {
-      this.state.alternatives = alternativesOf(resultCode).filter((address) => this.#reaches(address));
-    }
-    connection.linger(turn);
-    this.step(connection, { type: "rx.StopCCN" }, undefined, turn);
-  }
-
-  /** From the local address of the configuration; a link-local address from elsewhere says nothing without its link. */
-  #reaches(address: string): boolean {
-    const family = familyOfLocal(this.configuration.local);
-    return !isLinkLocal(address) && (family === undefined || family === familyOf(address));
-  }
-
   step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void {
     const wasEstablished = connection.established;
     const establishedForMs = turn.now - connection.state.since;
     const effects = connection.step(event, turn);
-    if (cause !== undefined && effects.some((effect) => effect.type === "send" && effect.message === "StopCCN"))
-      this.#explain(cause, connection, turn);
+    const stops = effects.some((effect) => effect.type === "send" && effect.message === "StopCCN");
+    if (cause !== undefined && stops) this.#explain(cause, connection, turn);
     for (const effect of effects) {
       if (effect.type === "clean-up") this.#cleanUp(connection, wasEstablished, establishedForMs, turn);
       else this.#perform(connection, effect, cause, turn);
@@ -350,8 +291,7 @@ export class Tunnel implements AnyTunnel {
     // Each attempt looks the name up by itself; who only answers needs it to know the peer by.
     if (this.configuration.role !== "responder") this.#lookup.stop(turn);
     else if (this.state.closed === undefined) this.#lookup.ask(turn);
-    if (this.state.closed !== undefined || this.configuration.role === "responder") return;
-    this.#retry.later(turn);
+    if (this.state.closed === undefined && this.configuration.role !== "responder") this.#retry.later(turn);
   }
 
   /** Why a StopCCN is sent: something is wrong, or this end wants no more. */
@@ -387,8 +327,8 @@ export class Tunnel implements AnyTunnel {
     if (verdict === "dead") {
       const { address, port } = connection.state.remote;
       const where = port === 0 ? address : `${address} port ${port}`;
-      const { authenticated } = connection.authentication;
-      const secret = authenticated && !connection.state.heard ? ", or has another secret" : "";
+      const isUnheard = connection.authentication.authenticated && !connection.state.heard;
+      const secret = isUnheard ? ", or has another secret" : "";
       this.fail(`no answer from ${where}: the peer is dead or cannot be reached${secret}`, turn, connection);
       this.drop(connection, turn);
     } else {

@@ -67,3 +67,8 @@ export function backOffMs(
 ): number {
   return withJitter(Math.min(policy.maxMs, policy.minMs * 2 ** Math.min(failures - 1, 30)), entropy);
 }
+
+/** `ms` less up to a tenth of it, so that many do not beat as one. */
+export function lessATenth(ms: number, entropy: Entropy): number {
+  return ms - Math.floor(((ms / 10) * entropy.uint32()) / 2 ** 32);
+}

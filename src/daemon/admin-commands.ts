@@ -1,8 +1,7 @@
 import { didYouMean } from "../config/did-you-mean.ts";
-import type { Site } from "../config/site.ts";
 import type { Core, Instant } from "../control/core.ts";
 import type { Datapath } from "../kernel/datapath.ts";
-import type { AdminReply, AdminRequest, OpenCloseRequest, ShowRequest } from "./admin-protocol.ts";
+import type { AdminReply, AdminRequest, OpenCloseRequest, ReloadRequest, ShowRequest } from "./admin-protocol.ts";
 import type { Reloader } from "./reload.ts";
 import { monotonicNow, type Shell } from "./shell.ts";
 import { answerShow, buildShowReport } from "./show-report.ts";
@@ -11,7 +10,6 @@ const STOPPING: AdminReply = { ok: false, error: "the daemon is stopping" };
 
 /** What the admin socket's requests act on. */
 export interface Administered {
-  readonly site: Site;
   readonly core: Core;
   readonly shell: Shell;
   readonly datapath: Datapath;
@@ -27,12 +25,13 @@ export async function administer(request: AdminRequest, daemon: Administered): P
     case "close":
       return openOrClose(request, daemon);
     case "reload":
-      return reload(daemon);
+      return reload(request, daemon);
   }
 }
 
-function reload({ shell, reloader }: Administered): AdminReply {
-  return shell.stopping ? STOPPING : { ok: true, result: reloader.reload() };
+function reload({ dryRun }: ReloadRequest, { shell, reloader }: Administered): AdminReply {
+  if (shell.stopping) return STOPPING;
+  return { ok: true, result: dryRun === true ? reloader.plan() : reloader.reload() };
 }
 
 async function show(request: ShowRequest, { core, datapath, version }: Administered): Promise<AdminReply> {
@@ -46,8 +45,9 @@ async function show(request: ShowRequest, { core, datapath, version }: Administe
   );
 }
 
-function openOrClose({ command, tunnel, session }: OpenCloseRequest, { site, shell }: Administered): AdminReply {
+function openOrClose({ command, tunnel, session }: OpenCloseRequest, { reloader, shell }: Administered): AdminReply {
   if (shell.stopping) return STOPPING;
+  const { site } = reloader;
   const configured = site.tunnels.find(({ name }) => name === tunnel);
   if (configured === undefined) return unknown("tunnel", tunnel, site.tunnels);
   const found = session === undefined || configured.sessions.some(({ name }) => name === session);

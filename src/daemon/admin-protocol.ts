@@ -23,6 +23,8 @@ export interface OpenCloseRequest {
 /** Read the configuration file again, and apply what can be applied. */
 export interface ReloadRequest {
   readonly command: "reload";
+  /** Only tell what that would do. */
+  readonly dryRun?: boolean;
 }
 
 export type AdminRequest = ShowRequest | OpenCloseRequest | ReloadRequest;
@@ -49,8 +51,13 @@ export function parseAdminRequest(line: string): AdminRequest | AdminRefusal {
   const command = fields["command"];
   if (command === "show") return parseShow(fields);
   if (command === "open" || command === "close") return parseOpenClose(command, fields);
-  if (command === "reload") return { command };
+  if (command === "reload") return parseReload(fields);
   return { error: `unknown command ${JSON.stringify(command)}` };
+}
+
+function parseReload({ dryRun = false }: Readonly<Record<string, unknown>>): ReloadRequest | AdminRefusal {
+  if (typeof dryRun !== "boolean") return { error: 'reload: "dryRun" has to be true or false' };
+  return { command: "reload", ...(dryRun ? { dryRun } : {}) };
 }
 
 function parseShow({ what, name }: Readonly<Record<string, unknown>>): ShowRequest | AdminRefusal {

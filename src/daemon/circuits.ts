@@ -52,7 +52,7 @@ export async function followCircuits(
 }
 
 /** Each once, in the order of the file. */
-function circuitsOf(site: Pick<Site, "tunnels">, netns: string | undefined): string[] {
+export function circuitsOf(site: Pick<Site, "tunnels">, netns: string | undefined): string[] {
   const tunnels = site.tunnels.filter((tunnel) => tunnel.netns === netns);
   const circuits = tunnels.flatMap(({ sessions }) => sessions.flatMap(({ circuit }) => circuit ?? []));
   return [...new Set(circuits)];

@@ -31,7 +31,7 @@ interface Job {
  */
 export class Hooks {
   readonly counts = new Map<HookEvent, HookCounts>();
-  readonly #configuration: HookConfiguration;
+  #configuration: HookConfiguration;
   readonly #log: Pick<Log, "write">;
   readonly #run: RunHook;
   /** By tunnel, or tunnel and session; the one whose turn is next is first. */
@@ -45,14 +45,20 @@ export class Hooks {
     this.#configuration = configuration;
     this.#log = log;
     this.#run = run;
-    for (const event of Object.keys(configuration.commands)) {
-      this.counts.set(event as HookEvent, { run: 0, failed: 0, dropped: 0 });
+    this.follow(configuration);
+  }
+
+  /** From the next event on; what waits is run as it was meant. */
+  follow(configuration: HookConfiguration): void {
+    this.#configuration = configuration;
+    for (const event of Object.keys(configuration.commands) as HookEvent[]) {
+      if (!this.counts.has(event)) this.counts.set(event, { run: 0, failed: 0, dropped: 0 });
     }
   }
 
   /** Whether there are any. */
   get wanted(): boolean {
-    return this.counts.size > 0;
+    return Object.keys(this.#configuration.commands).length > 0;
   }
 
   tell(transition: Transition): void {

@@ -18,8 +18,51 @@ export async function listenAt(listeners: Listeners, site: Site, log: Log): Prom
 
 /** The same for another namespace: what goes wrong there is said, and tried again. */
 export function listenInside(netns: string, listeners: Listeners, site: Site, log: Pick<Log, "write">): void {
-  const unbound = listenWithin(site, netns).map((local) => ({ ...local, netns }));
-  for (const local of [...unbound, ...atDevices(site, netns)]) listenBeside(listeners, local, log);
+  for (const local of wantedIn(netns, site)) listenBeside(listeners, local, log);
+}
+
+/** What the configuration wants no more is closed first: over IP two listeners may exclude each other. */
+export function followListen(
+  [before, after]: readonly [Site, Site],
+  listeners: Listeners,
+  log: Pick<Log, "write">,
+  netns?: string,
+): void {
+  const [former, wanted] = [before, after].map((site) => wantedIn(netns, site)) as [Locals, Locals];
+  for (const local of without(former, wanted)) listeners.unlisten(local);
+  for (const local of without(wanted, former)) {
+    listenBeside(listeners, local, log);
+    if (!listeners.isOpen(local)) continue;
+    const message = `listening at ${listenText(local)}, as the configuration says now`;
+    log.write({ level: "info", event: "listener-opened", message });
+  }
+}
+
+type Locals = readonly LocalEndpoint[];
+
+function without(some: Locals, others: Locals): Locals {
+  const names = new Set(others.map(listenText));
+  return some.filter((local) => !names.has(listenText(local)));
+}
+
+function wantedIn(netns: string | undefined, site: Site): Locals {
+  const unbound = listenWithin(site, netns).map((local) => (netns === undefined ? local : { ...local, netns }));
+  return [...unbound, ...atDevices(site, netns)];
+}
+
+/** Loads the kernel modules that another configuration needs, if the former did not. Rejects with an `Error` that says what is missing. */
+export async function provideModulesFor(
+  [before, after]: readonly [Site, Site],
+  log: Pick<Log, "write">,
+): Promise<void> {
+  if (!isOverIp(before) && isOverIp(after)) await provideModules(after, log);
+}
+
+function isOverIp({ lcce, tunnels }: Site): boolean {
+  return (
+    tunnels.some(({ encapsulation }) => encapsulation === "ip") ||
+    lcce.listen.some((local) => encapsulationOf(local) === "ip")
+  );
 }
 
 /**
@@ -60,7 +103,7 @@ function isLacking(error: unknown, { address }: ListenAddress): error is KernelE
   return error instanceof KernelError && isAnyAddress(address) && LACKING.has(error.errno);
 }
 
-async function provideModules({ lcce, tunnels }: Site, log: Log): Promise<void> {
+async function provideModules({ lcce, tunnels }: Site, log: Pick<Log, "write">): Promise<void> {
   const overIp = tunnels.filter(({ encapsulation }) => encapsulation === "ip");
   const listeners = lcce.listen.filter((local) => encapsulationOf(local) === "ip");
   if (overIp.length + listeners.length === 0) return;

@@ -60,6 +60,22 @@ export class Listeners {
     }
   }
 
+  /** Whether it is open, and waits for nothing. */
+  isOpen(local: LocalEndpoint): boolean {
+    return [...this.#open].some((opened) => listenText(opened.local) === listenText(local));
+  }
+
+  /** It is wanted no more. */
+  unlisten(local: LocalEndpoint): void {
+    const text = listenText(local);
+    for (const waiting of [...this.#waiting]) if (listenText(waiting) === text) this.#waiting.delete(waiting);
+    for (const opened of [...this.#open]) {
+      if (listenText(opened.local) !== text) continue;
+      this.#open.delete(opened);
+      this.#transport.unlisten(opened.local);
+    }
+  }
+
   /** Something else keeps it from being opened, and everything goes on without it: it is tried again. */
   putOff(local: LocalEndpoint, error: unknown): void {
     this.#waiting.add(local);

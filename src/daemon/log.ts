@@ -11,11 +11,16 @@ export interface Log {
   readonly tracing: boolean;
 }
 
+/** One whose threshold can be moved while it is in use. */
+export interface OpenedLog extends Log {
+  setLevel(level: SiteLogLevel): void;
+}
+
 /** Whatever is called so never leaves the process, wherever it stands in an entry. */
 const SECRETS = ["secret", "cookie", "nonce"];
 
 /** JSON lines on standard output; readable ones where that is a terminal. The only place that meets pino. */
-export async function openLog(level: SiteLogLevel): Promise<Log> {
+export async function openLog(level: SiteLogLevel): Promise<OpenedLog> {
   const logger = pino(
     {
       level,
@@ -27,7 +32,12 @@ export async function openLog(level: SiteLogLevel): Promise<Log> {
     process.stdout.isTTY ? await terminal() : pino.destination({ dest: 1, sync: true }),
   );
   return {
-    tracing: logger.isLevelEnabled("trace"),
+    get tracing() {
+      return logger.isLevelEnabled("trace");
+    },
+    setLevel(level) {
+      logger.level = level;
+    },
     write({ level: entryLevel, event, message, tunnel, session, details }) {
       logger[entryLevel]({ event, tunnel, session, ...details }, message);
     },

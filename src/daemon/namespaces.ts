@@ -3,13 +3,12 @@ import { stat } from "node:fs/promises";
 import type { Site } from "../config/site.ts";
 import type { Input } from "../control/core.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
-import type { LinkMonitor } from "../kernel/link-monitor.ts";
 import { HeldNamespace, inNamespace, netnsPath } from "../kernel/netns.ts";
-import { followCircuits } from "./circuits.ts";
-import { listenInside } from "./listen.ts";
+import { followListen, listenInside } from "./listen.ts";
 import type { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
-import { followSurroundings, Surroundings } from "./surroundings.ts";
+import { Surroundings } from "./surroundings.ts";
+import { Watches } from "./watches.ts";
 
 /** Milliseconds from one look at a namespace's file to the next. */
 const LOOK_INTERVAL_MS = 1_000;
@@ -27,24 +26,57 @@ interface Ports {
 
 /** The network namespaces that tunnels live in, each watched as long as the daemon runs. */
 export class Namespaces {
-  readonly #watched: readonly Namespace[];
+  readonly #ports: Ports;
+  readonly #watched = new Map<string, Namespace>();
+  #site: Site;
+  #closed = false;
 
   constructor(site: Site, ports: Ports) {
-    const names = new Set(site.tunnels.flatMap(({ netns }) => netns ?? []));
-    this.#watched = Array.from(names, (netns) => new Namespace(netns, site, ports));
+    this.#site = site;
+    this.#ports = ports;
   }
 
   /** Resolves when all that are there have been entered. */
   async start(): Promise<void> {
-    if (this.#watched.length === 0) return;
+    const missing = namespacesOf(this.#site).filter((netns) => !this.#watched.has(netns));
+    if (missing.length === 0) return;
     // The first such call begins the threads of Node's pool: before any thread is elsewhere, where they would stay.
     await stat("/");
-    for (const each of this.#watched) each.start();
+    // Another configuration may have come meanwhile.
+    for (const netns of missing) if (namespacesOf(this.#site).includes(netns)) this.#watch(netns);
+  }
+
+  #watch(netns: string): void {
+    if (this.#closed || this.#watched.has(netns)) return;
+    const namespace = new Namespace(netns, this.#site, this.#ports);
+    this.#watched.set(netns, namespace);
+    namespace.start();
+  }
+
+  /** With another configuration: those that no tunnel lives in any more are left when `left` resolves. */
+  async follow(site: Site, left: Promise<void>): Promise<void> {
+    this.#site = site;
+    const gone = [...this.#watched].filter(([netns]) => !namespacesOf(site).includes(netns));
+    for (const [netns, namespace] of this.#watched) if (namespacesOf(site).includes(netns)) namespace.follow(site);
+    await this.start();
+    await left;
+    for (const [netns, namespace] of gone) {
+      // It may be wanted again by now.
+      if (namespacesOf(this.#site).includes(netns) || this.#watched.get(netns) !== namespace) continue;
+      this.#watched.delete(netns);
+      this.#ports.listeners.leave(netns);
+      await Promise.all([namespace.close(), this.#ports.datapath.leave(netns)]);
+    }
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#watched.map((each) => each.close()));
+    this.#closed = true;
+    await Promise.all([...this.#watched.values()].map((each) => each.close()));
   }
+}
+
+function namespacesOf({ tunnels }: Pick<Site, "tunnels">): readonly string[] {
+  return [...new Set(tunnels.flatMap(({ netns }) => netns ?? []))];
 }
 
 /**
@@ -53,10 +85,10 @@ export class Namespaces {
  */
 class Namespace {
   readonly #netns: string;
-  readonly #site: Site;
+  #site: Site;
   readonly #ports: Ports;
   #held: HeldNamespace | undefined;
-  #monitors: (LinkMonitor | undefined | Promise<LinkMonitor | undefined>)[] = [];
+  #watches: Watches | undefined;
   /** Error number of why it was not there when it was looked at last. */
   #flaw: string | undefined;
   #leaving: Promise<void> | undefined;
@@ -71,6 +103,16 @@ class Namespace {
   start(): void {
     this.#look();
     watchFile(netnsPath(this.#netns), { interval: LOOK_INTERVAL_MS, persistent: false }, this.#look);
+  }
+
+  follow(site: Site): void {
+    const before = this.#site;
+    this.#site = site;
+    if (this.#held === undefined) return;
+    this.#guard(() => {
+      followListen([before, site], this.#ports.listeners, this.#ports.log, this.#netns);
+      this.#watches?.follow(site);
+    });
   }
 
   async close(): Promise<void> {
@@ -134,13 +176,14 @@ class Namespace {
         changed: () => this.#guard(() => surroundings.changed()),
         policiesChanged: () => this.#guard(() => protection.changed(netns)),
       };
-      this.#monitors.push(followSurroundings(this.#site, watch, log, netns));
+      this.#watches = new Watches(this.#site, { core, log, netns, surroundings: watch });
+      this.#watches.startSurroundings();
       listenInside(netns, listeners, this.#site, log);
     } catch (error) {
       // It has gone meanwhile, which the next look finds out.
       this.#log("warn", "namespace-missing", error instanceof Error ? error.message : String(error));
     }
-    this.#monitors.push(followCircuits(this.#site, core, log, netns));
+    void this.#watches?.startCircuits();
     core.accept({ type: "namespace-found", netns });
   }
 
@@ -170,8 +213,9 @@ class Namespace {
   }
 
   async #closeMonitors(): Promise<void> {
-    const monitors = await Promise.all(this.#monitors.splice(0));
-    await Promise.all(monitors.map((monitor) => monitor?.close()));
+    const watches = this.#watches;
+    this.#watches = undefined;
+    await watches?.close();
   }
 
   /** Of interfaces that come with the next namespace nothing is told while they are up. */

@@ -5,7 +5,7 @@ import type { Core, Effect, Entropy, Input, Instant } from "../control/core.ts";
 import type { LcceView } from "../control/view.ts";
 import type { Lines } from "./recording-file.ts";
 import { type Draw, FORMAT, hexOf, type RecordingEntry, writeEntry, writeHeader } from "./recording-format.ts";
-import { RecordingStandIns, withoutCookies } from "./stand-ins.ts";
+import { RecordingStandIns, tunnelsWithoutCookies } from "./stand-ins.ts";
 
 type DatagramInput = Extract<Input, { readonly type: "datagram" }>;
 
@@ -30,8 +30,9 @@ export class Recorder {
   constructor(lines: Lines, version: string, configuration: LcceConfiguration, now: Instant) {
     this.#lines = lines;
     const recorded = new Date().toISOString();
+    const tunnels = tunnelsWithoutCookies(configuration.tunnels, this.#standIns);
     this.#header = writeHeader(
-      { format: FORMAT, version, recorded, now, configuration: withoutCookies(configuration, this.#standIns) },
+      { format: FORMAT, version, recorded, now, configuration: { ...configuration, tunnels } },
       this.#standIns.secret,
     );
   }
@@ -55,7 +56,7 @@ export class Recorder {
   record(at: Instant, input: Input | undefined, core: RecordableCore, act: () => readonly Effect[]): readonly Effect[] {
     if (!this.#lines.open) return act();
     // Before it acts: whom the datagram comes from, the core may have forgotten afterwards.
-    const sanitised = this.#guard(() => (input?.type === "datagram" ? this.#sanitise(input, core) : input));
+    const sanitised = this.#guard(() => this.#withoutSecrets(input, core));
     try {
       return act();
     } finally {
@@ -63,6 +64,13 @@ export class Recorder {
       if (this.#lines.open) this.#guard(() => this.#append({ at, input: sanitised, drawn: this.#drawn }));
       this.#drawn = [];
     }
+  }
+
+  /** Whatever stands below `authentication` is replaced when it is written. */
+  #withoutSecrets(input: Input | undefined, core: RecordableCore): Input | undefined {
+    if (input?.type === "datagram") return this.#sanitise(input, core);
+    if (input?.type !== "configuration-changed") return input;
+    return { ...input, tunnels: tunnelsWithoutCookies(input.tunnels, this.#standIns) };
   }
 
   #append(entry: RecordingEntry): void {

@@ -10,7 +10,7 @@ import {
   readHeader,
 } from "./recording-format.ts";
 
-/** A tunnel or session in another state than before. */
+/** A tunnel or session in another state than before; "removed": it is configured no more. */
 export interface StateChange {
   readonly tunnel: string;
   /** Absent: the tunnel itself. */
@@ -154,6 +154,9 @@ function changesBetween(before: ReadonlyMap<string, State>, after: ReadonlyMap<s
   for (const [key, { state: to, ...where }] of after) {
     const from = before.get(key)?.state ?? "idle";
     if (from !== to) changes.push({ ...where, from, to });
+  }
+  for (const [key, { state: from, ...where }] of before) {
+    if (!after.has(key)) changes.push({ ...where, from, to: "removed" });
   }
   return changes;
 }

@@ -1,16 +1,15 @@
 import { listenWithin } from "../config/listen.ts";
 import type { Site } from "../config/site.ts";
 import { Lcce } from "../control/lcce.ts";
-import type { LinkMonitor } from "../kernel/link-monitor.ts";
 import { administer } from "./admin-commands.ts";
 import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
-import { followCircuits } from "./circuits.ts";
 import { SystemEntropy } from "./entropy.ts";
+import { Following } from "./following.ts";
 import { Hooks } from "./hooks.ts";
 import { listenAt } from "./listen.ts";
 import { Listeners, listenText } from "./listeners.ts";
-import { type Log, openLog } from "./log.ts";
+import { type Log, type OpenedLog, openLog } from "./log.ts";
 import { Namespaces } from "./namespaces.ts";
 import { Recorder } from "./recorder.ts";
 import { RecordingFile } from "./recording-file.ts";
@@ -19,10 +18,11 @@ import { Reloader } from "./reload.ts";
 import { ownRouterId } from "./router-id.ts";
 import { monotonicNow, Shell } from "./shell.ts";
 import type { StopSignals } from "./stop-signals.ts";
-import { followSurroundings, Surroundings } from "./surroundings.ts";
+import { Surroundings } from "./surroundings.ts";
 import { openTelemetry, type Telemetry } from "./telemetry.ts";
 import { Transitions } from "./transitions.ts";
 import { packageVersion } from "./version.ts";
+import { Watches } from "./watches.ts";
 
 export interface RunOptions {
   readonly site: Site;
@@ -50,7 +50,7 @@ export async function run(options: RunOptions): Promise<number> {
   }
 }
 
-async function serve({ site, configPath, signals, recordPath }: RunOptions, log: Log): Promise<void> {
+async function serve({ site, configPath, signals, recordPath }: RunOptions, log: OpenedLog): Promise<void> {
   const { hostname, routerId, adminSocket, metrics } = site.lcce;
   const version = packageVersion();
   const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
@@ -69,38 +69,37 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const recorder = recording && new Recorder(recording, version, configuration, now);
   const lcce = new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
   const hooks = new Hooks(site.hooks, log);
-  const transitions = new Transitions((transition) => hooks.tell(transition));
-  const taken = recorder?.core(lcce) ?? lcce;
-  const core = hooks.wanted ? transitions.watch(taken) : taken;
+  const transitions = new Transitions((transition) => hooks.tell(transition), hooks.wanted);
+  const core = transitions.watch(recorder?.core(lcce) ?? lcce);
   const shell = new Shell(core, datapath, log, site.tunnels);
   const listeners = new Listeners(shell.transport, log, site.lcce.freebind);
   const { transport: sockets, protection } = shell;
   const namespaces = new Namespaces(site, { core: shell, sockets, listeners, datapath, protection, log });
-  const monitors: (LinkMonitor | Telemetry | undefined)[] = [];
+  const surroundings = new Surroundings({ core: shell, sockets, listeners });
+  const changes = { changed: () => surroundings.changed(), policiesChanged: () => protection.changed() };
+  const watches = new Watches(site, { core: shell, log, surroundings: changes });
+  let telemetry: Telemetry | undefined;
   const closeAll = async () => {
     shell.close();
     hooks.stop();
-    await Promise.all([...monitors.map((monitor) => monitor?.close()), namespaces.close()]);
+    await Promise.all([telemetry?.close(), watches.close(), namespaces.close()]);
     await datapath.close();
     protection.close();
     recording?.close();
   };
   try {
     // Before the listeners: what comes in between is not missed.
-    const surroundings = new Surroundings({ core: shell, sockets, listeners });
     protection.begin();
-    const changes = { changed: () => surroundings.changed(), policiesChanged: () => protection.changed() };
-    monitors.push(followSurroundings(site, changes, log));
+    watches.startSurroundings();
     await listenAt(listeners, site, log);
     await namespaces.start();
-    const reloader = new Reloader(site, configPath, (input) => shell.accept(input), log);
+    const following = new Following({ log, hooks, transitions, listeners, namespaces, watches, shell });
+    const reloader = new Reloader(site, configPath, (before, after) => following.follow(before, after), log);
     signals.onHangUp(() => shell.stopping || reloader.reload());
-    const daemon = { site, core, shell, datapath, version, reloader };
-    if (metrics !== undefined) {
-      monitors.push(await openTelemetry(metrics, { lcce, datapath, hooks, version }, log));
-    }
+    const daemon = { core, shell, datapath, version, reloader };
+    if (metrics !== undefined) telemetry = await openTelemetry(metrics, { lcce, datapath, hooks, version }, log);
     const admin = await openAdminSocket(adminSocket, (request) => administer(request, daemon));
-    monitors.push(await followCircuits(site, shell, log));
+    await watches.startCircuits();
     shell.accept({ type: "start" });
     const tunnels = site.tunnels.length === 1 ? "1 tunnel" : `${site.tunnels.length} tunnels`;
     log.write({

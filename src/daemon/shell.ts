@@ -36,7 +36,7 @@ export class Shell {
   readonly #core: Core;
   readonly #datapath: Datapath;
   readonly #log: Log;
-  readonly #tunnels: ReadonlyMap<string, TunnelConfiguration>;
+  #tunnels: ReadonlyMap<string, TunnelConfiguration>;
   readonly #inbox: Input[] = [];
   /** What the last turn asked for, and how much of it is done: all of it before the next turn. */
   #effects: readonly Effect[] = [];
@@ -63,7 +63,7 @@ export class Shell {
     tunnels: readonly TunnelConfiguration[],
     policies?: PolicyKernel,
   ) {
-    this.#tunnels = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
+    this.#tunnels = byName(tunnels);
     this.protection = new Protection(this, policies);
     this.#core = core;
     this.#datapath = datapath;
@@ -142,6 +142,8 @@ export class Shell {
     if (input === undefined && !this.#isDue()) return false;
     this.#effects = [];
     this.#performed = 0;
+    // Everything that was asked for with the former ones has been done.
+    if (input?.type === "configuration-changed") this.#tunnels = byName(input.tunnels);
     this.#guard(() => {
       const now = monotonicNow();
       this.#effects = input === undefined ? this.#core.expire(now) : this.#core.receive(input, now);
@@ -286,6 +288,7 @@ export class Shell {
       | "raise-session"
       | "lower-session"
       | "delete-session"
+      | "change-session"
       | "query-activity"
     >,
   ): void {
@@ -307,6 +310,9 @@ export class Shell {
         return;
       case "delete-session":
         this.#datapath.deleteSession(effect.localSessionId).catch((error) => this.#datapathTrouble(error));
+        return;
+      case "change-session":
+        void this.#changeSession(effect);
         return;
       case "query-activity":
         void this.#queryActivity(effect.localControlConnectionId);
@@ -383,6 +389,15 @@ export class Shell {
     }
   }
 
+  /** What cannot be changed so ends the session, which comes back with all of it as soon as it can. */
+  async #changeSession({ localSessionId, settings }: Of<"change-session">): Promise<void> {
+    try {
+      await this.#datapath.changeSession(localSessionId, settings);
+    } catch (error) {
+      this.accept({ type: "session-refused", localSessionId, reason: reasonOf(error) });
+    }
+  }
+
   async #queryActivity(localControlConnectionId: number): Promise<void> {
     try {
       const counters = await this.#datapath.counters(localControlConnectionId);
@@ -398,9 +413,9 @@ export class Shell {
     try {
       const found = await lookup(host, { family: family ?? 0, all: true });
       const [address = "", ...others] = new Set(found.map((each) => canonicalAddress(each.address) ?? each.address));
-      this.accept({ type: "peer-resolved", tunnel, address, others });
+      this.accept({ type: "peer-resolved", tunnel, host, address, others });
     } catch (error) {
-      this.accept({ type: "peer-unresolved", tunnel, reason: reasonOf(error) });
+      this.accept({ type: "peer-unresolved", tunnel, host, reason: reasonOf(error) });
     }
   }
 
@@ -414,6 +429,10 @@ export class Shell {
     const details = error instanceof KernelError ? { errno: error.errno, command: error.command } : {};
     this.#log.write({ level: "warn", event: "datapath-error", message: reasonOf(error), details });
   }
+}
+
+function byName(tunnels: readonly TunnelConfiguration[]): ReadonlyMap<string, TunnelConfiguration> {
+  return new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
 }
 
 function reasonOf(error: unknown): string {

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { StandIns } from "../avp/sanitise.ts";
-import type { LcceConfiguration, SessionConfiguration } from "../control/configuration.ts";
+import type { SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
 
 const KEY_LENGTH = 32;
 
@@ -40,16 +40,15 @@ export class RecordingStandIns implements StandIns {
 }
 
 /** Cookies that are typed in stand in the configuration, and keep their length. */
-export function withoutCookies(
-  configuration: LcceConfiguration,
+export function tunnelsWithoutCookies(
+  tunnels: readonly TunnelConfiguration[],
   standIns: Pick<StandIns, "octets">,
-): LcceConfiguration {
+): readonly TunnelConfiguration[] {
   const session = (each: SessionConfiguration): SessionConfiguration => {
     if (each.static === undefined) return each;
     const { localCookie, remoteCookie } = each.static;
     const cookies = { localCookie: standIns.octets(localCookie), remoteCookie: standIns.octets(remoteCookie) };
     return { ...each, static: { ...each.static, ...cookies } };
   };
-  const tunnels = configuration.tunnels.map((tunnel) => ({ ...tunnel, sessions: tunnel.sessions.map(session) }));
-  return { ...configuration, tunnels };
+  return tunnels.map((tunnel) => ({ ...tunnel, sessions: tunnel.sessions.map(session) }));
 }

@@ -69,7 +69,8 @@ export function followSurroundings(
   }
 }
 
-function namesOf(site: Pick<Site, "tunnels">, netns: string | undefined): SurroundingsSetup {
+/** Interfaces that are waited for, and those that tunnels there make. */
+export function namesOf(site: Pick<Site, "tunnels">, netns: string | undefined): SurroundingsSetup {
   const tunnels = site.tunnels.filter((tunnel) => tunnel.netns === netns);
   const sessions = tunnels.flatMap((tunnel) => tunnel.sessions);
   const interfaces = tunnels.map(({ local }) => (local.startsWith("@") ? local.slice(1) : undefined));

@@ -19,13 +19,25 @@ export interface Transition {
  */
 export class Transitions {
   readonly #tell: (transition: Transition) => void;
+  #wanted: boolean;
   readonly #known = new Map<string, TunnelView>();
   readonly #touched = new Set<string>();
   #core: Core | undefined;
   #scheduled = false;
 
-  constructor(tell: (transition: Transition) => void) {
+  /** `wanted`: there is somebody to tell. */
+  constructor(tell: (transition: Transition) => void, wanted = true) {
     this.#tell = tell;
+    this.#wanted = wanted;
+  }
+
+  /** There is somebody to tell from now on, or nobody; what is up already is no news. */
+  want(wanted: boolean): void {
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
+    this.#known.clear();
+    this.#touched.clear();
+    if (wanted) for (const tunnel of this.#core?.view().tunnels ?? []) this.#known.set(tunnel.name, tunnel);
   }
 
   /** The core to be used in the place of the one that is watched. */
@@ -35,6 +47,7 @@ export class Transitions {
   }
 
   #turn(input: Input | undefined, effects: readonly Effect[]): void {
+    if (!this.#wanted) return;
     for (const effect of effects) {
       if (effect.type === "log" && effect.tunnel !== undefined) this.#touched.add(effect.tunnel);
     }

@@ -14,8 +14,22 @@ export interface TunnelRequest {
   readonly onControlDatagram: (octets: Uint8Array) => void;
 }
 
+/** What the device of a session is to be, and can be made while frames flow. */
+export interface DeviceSettings {
+  /** Octets; "auto": the path's MTU (IP_MTU or IPV6_MTU of the socket) less all headers. */
+  readonly mtu: number | "auto";
+  /** A bridge that must exist. */
+  readonly bridge: string | undefined;
+  /** Frames do not pass between two isolated ports of the bridge (IFLA_BRPORT_ISOLATED). */
+  readonly isolated: boolean;
+  /** CIDR notation. */
+  readonly addresses: readonly string[];
+  /** Destinations in CIDR notation, reached through the device while it is up: "10.2.0.0/16", "10.2.0.0/16 via 10.0.0.2". */
+  readonly routes: readonly string[];
+}
+
 /** An Ethernet pseudowire and the network device that ends it. */
-export interface SessionRequest {
+export interface SessionRequest extends DeviceSettings {
   readonly localControlConnectionId: number;
   /** Not 0; unique among all sessions of this machine. */
   readonly localSessionId: number;
@@ -45,16 +59,6 @@ export interface SessionRequest {
    * are discarded. `undefined`: frames are as they are, tags included.
    */
   readonly vlan: number | undefined;
-  /** Octets; "auto": the path's MTU (IP_MTU or IPV6_MTU of the socket) less all headers. */
-  readonly mtu: number | "auto";
-  /** A bridge that must exist. */
-  readonly bridge: string | undefined;
-  /** Frames do not pass between two isolated ports of the bridge (IFLA_BRPORT_ISOLATED). */
-  readonly isolated: boolean;
-  /** CIDR notation. */
-  readonly addresses: readonly string[];
-  /** Destinations in CIDR notation, reached through the device while it is up: "10.2.0.0/16", "10.2.0.0/16 via 10.0.0.2". */
-  readonly routes: readonly string[];
 }
 
 /** Counters of one session since it was made. */
@@ -135,6 +139,11 @@ export interface Datapath {
    * those of IPv6). RFC 3931 5.4.5: the peer's circuit is not active.
    */
   lowerSession(localSessionId: number): Promise<void>;
+  /**
+   * Gives the device other settings, up or down as it is: what it has and keeps is not touched. An MTU "auto" stays as it was
+   * found out. What was refused half-way may have been done half-way.
+   */
+  changeSession(localSessionId: number, settings: DeviceSettings): Promise<void>;
   deleteSession(localSessionId: number): Promise<void>;
   /** Counters of every session, or of those of one tunnel. */
   counters(localControlConnectionId?: number): Promise<readonly SessionCounters[]>;

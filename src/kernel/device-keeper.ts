@@ -22,7 +22,7 @@ export interface DeviceKeeperPorts {
 }
 
 interface Kept {
-  readonly device: KeptDevice;
+  device: KeptDevice;
   /** The device's number; 0: not heard yet. */
   index: number;
   master: number;
@@ -76,6 +76,16 @@ export class DeviceKeeper {
     this.#byName.set(device.interfaceName, kept);
     if (device.routes.length > 0) this.#ports.listenToRoutes();
     this.#tell(kept, "up", "");
+  }
+
+  /** It has been given, or is to be given, other settings. */
+  changed(device: KeptDevice): void {
+    const kept = this.#kept.get(device.localSessionId);
+    if (kept === undefined) return;
+    kept.device = device;
+    if (device.routes.length > 0) this.#ports.listenToRoutes();
+    // It may have been missing a bridge that it needs no more.
+    this.#doubt(kept);
   }
 
   /** We remove it, or it is lost: what becomes of it is no news. */

@@ -300,6 +300,10 @@ export class Forwarder {
     return [...sessions].map(({ description }) => description.localSessionId);
   }
 
+  isRaised(localSessionId: number): boolean {
+    return this.#sessions.get(localSessionId)?.raised ?? false;
+  }
+
   session(localSessionId: number): ForwardedSession | undefined {
     return this.#sessions.get(localSessionId)?.description;
   }

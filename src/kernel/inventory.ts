@@ -1,4 +1,4 @@
-import type { SessionRequest } from "./datapath.ts";
+import type { DeviceSettings, SessionRequest } from "./datapath.ts";
 import { devicesOf } from "./device-names.ts";
 
 /** What was deleted is expected to be gone by then, if nothing else was. */
@@ -29,6 +29,8 @@ export function madeOf(session: MadeSession): MadeSession {
 /** Who wants to know of the devices that are ours. */
 export interface DeviceFollower {
   added(session: MadeSession): void;
+  /** Its device is to be like this from now on. */
+  changed(session: MadeSession): void;
   removed(localSessionId: number): void;
   switched(localSessionId: number, up: boolean): void;
 }
@@ -46,6 +48,7 @@ export class Inventory {
   readonly #sessions = new Map<number, MadeSession>();
   /** Those whose device was set down after it had been made: the kernel may have dropped addresses. */
   readonly #lowered = new Set<number>();
+  readonly #raised = new Set<number>();
   /** By interface name: when the deleted device is gone at the latest, in the order of deletion. */
   readonly #goneAt = new Map<string, number>();
   /** Names that devices of an earlier process were found to have, and that were waited for once. */
@@ -109,9 +112,23 @@ export class Inventory {
     if (session === undefined) return;
     this.#sessions.delete(localSessionId);
     this.#lowered.delete(localSessionId);
+    this.#raised.delete(localSessionId);
     this.#tunnels.get(session.localControlConnectionId)?.delete(localSessionId);
     this.#follower?.removed(localSessionId);
     for (const name of devicesOf(session)) this.markLeaving(name);
+  }
+
+  changeSession(localSessionId: number, { bridge, isolated, addresses, routes }: DeviceSettings): void {
+    const session = this.#sessions.get(localSessionId);
+    if (session === undefined) return;
+    const changed = { ...session, bridge, isolated, addresses, routes };
+    this.#sessions.set(localSessionId, changed);
+    this.#follower?.changed(changed);
+  }
+
+  /** Its device is up, as far as this process knows. */
+  isRaised(localSessionId: number): boolean {
+    return this.#raised.has(localSessionId);
   }
 
   markLowered(localSessionId: number): void {
@@ -120,6 +137,8 @@ export class Inventory {
 
   /** Its device was set up or down. */
   markSwitched(localSessionId: number, up: boolean): void {
+    if (up) this.#raised.add(localSessionId);
+    else this.#raised.delete(localSessionId);
     this.#follower?.switched(localSessionId, up);
   }
 

@@ -2,6 +2,7 @@ import type {
   Datapath,
   DatapathEvents,
   DatapathNews,
+  DeviceSettings,
   SessionCounters,
   SessionRequest,
   TunnelRequest,
@@ -95,6 +96,10 @@ export class KernelDatapath implements Datapath {
 
   async lowerSession(localSessionId: number): Promise<void> {
     await this.#ask({ type: "lower-session", localSessionId });
+  }
+
+  async changeSession(localSessionId: number, settings: DeviceSettings): Promise<void> {
+    await this.#ask({ type: "change-session", localSessionId, settings });
   }
 
   async deleteSession(localSessionId: number): Promise<void> {

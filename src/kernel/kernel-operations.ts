@@ -200,7 +200,9 @@ export function switchDevices(calls: KernelCalls, switchings: readonly Switching
     if (refusal !== undefined && !refused.has(switching)) refused.set(switching, refusal);
   }
   return switchings.map((each) =>
-    each.interfaceName === undefined ? unknownSessionRefusal(each.localSessionId, each.up) : refused.get(each),
+    each.interfaceName === undefined
+      ? unknownSessionRefusal(each.localSessionId, each.up ? "up" : "down")
+      : refused.get(each),
   );
 }
 

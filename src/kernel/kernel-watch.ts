@@ -62,6 +62,10 @@ export class KernelWatch implements DeviceFollower {
     this.#keeper.added(session);
   }
 
+  changed(session: MadeSession): void {
+    this.#keeper.changed(session);
+  }
+
   removed(localSessionId: number): void {
     this.#keeper.removed(localSessionId);
   }

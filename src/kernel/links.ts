@@ -17,7 +17,15 @@ import type { NetlinkAnswer } from "./netlink-socket.ts";
 
 /** rtnetlink, as far as the device of a session needs it (rtnetlink(7)). */
 
-const RTM = { RTM_NEWLINK: 16, RTM_GETLINK: 18, RTM_SETLINK: 19, RTM_NEWADDR: 20, RTM_NEWROUTE: 24 } as const;
+const RTM = {
+  RTM_NEWLINK: 16,
+  RTM_GETLINK: 18,
+  RTM_SETLINK: 19,
+  RTM_NEWADDR: 20,
+  RTM_DELADDR: 21,
+  RTM_NEWROUTE: 24,
+  RTM_DELROUTE: 25,
+} as const;
 /** Nobody's route is replaced, and none stands beside it. */
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
@@ -88,10 +96,12 @@ export type LinkCall =
   /** The device is a port of a bridge. */
   | { readonly command: "RTM_NEWLINK"; readonly name: string; readonly isolated: boolean }
   /** `address`: CIDR notation, IPv4 or IPv6. `index` is the device's number. */
-  | { readonly command: "RTM_NEWADDR"; readonly index: number; readonly address: string }
+  | { readonly command: "RTM_NEWADDR" | "RTM_DELADDR"; readonly index: number; readonly address: string }
   /** `destination`: CIDR notation, and " via " with a router's address where there is one. The device has to be up. */
-  | { readonly command: "RTM_NEWROUTE"; readonly index: number; readonly destination: string };
+  | { readonly command: "RTM_NEWROUTE" | "RTM_DELROUTE"; readonly index: number; readonly destination: string };
 
+type AddressCall = Extract<LinkCall, { readonly address: string }>;
+type RouteCall = Extract<LinkCall, { readonly destination: string }>;
 type SubInterfaceCall = Extract<LinkCall, { readonly lower: number }>;
 
 /** Those that name a device. */
@@ -136,7 +146,10 @@ export function encodeLinkCall(call: LinkCall): NetlinkRequest {
   const type = RTM[call.command];
   switch (call.command) {
     case "RTM_NEWADDR":
+    case "RTM_DELADDR":
       return { type, flags: 0, payload: encodeAddress(call) };
+    case "RTM_DELROUTE":
+      return { type, flags: 0, payload: encodeRoute(call) };
     case "RTM_NEWROUTE":
       return { type, flags: NLM_F_CREATE | NLM_F_EXCL, payload: encodeRoute(call) };
     default:
@@ -183,7 +196,7 @@ function subInterface({ mtu, lower, vlan }: SubInterfaceCall): AttributeValues<t
 }
 
 /** struct ifaddrmsg: family, prefix length, flags, scope, index; then the attributes. */
-function encodeAddress({ index, address }: Extract<LinkCall, { command: "RTM_NEWADDR" }>): Uint8Array[] {
+function encodeAddress({ index, address }: AddressCall): Uint8Array[] {
   const [host = "", prefixLength = ""] = address.split("/");
   const family = familyOf(host);
   const header = Buffer.alloc(ADDRESS_HEADER_LENGTH);
@@ -195,7 +208,7 @@ function encodeAddress({ index, address }: Extract<LinkCall, { command: "RTM_NEW
 }
 
 /** struct rtmsg: family, lengths of destination and source, TOS, table, protocol, scope, type, flags; then the attributes. */
-function encodeRoute({ index, destination }: Extract<LinkCall, { command: "RTM_NEWROUTE" }>): Uint8Array[] {
+function encodeRoute({ index, destination }: RouteCall): Uint8Array[] {
   const [network = "", router] = destination.split(" via ");
   const [host = "", prefixLength = ""] = network.split("/");
   const family = familyOf(host);

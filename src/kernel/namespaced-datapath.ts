@@ -2,6 +2,7 @@ import type {
   Datapath,
   DatapathEvents,
   DeviceNotice,
+  DeviceSettings,
   SessionCounters,
   SessionRequest,
   TunnelRequest,
@@ -72,6 +73,10 @@ export class NamespacedDatapath implements Datapath {
 
   lowerSession(localSessionId: number): Promise<void> {
     return this.#withSession(localSessionId).datapath.lowerSession(localSessionId);
+  }
+
+  changeSession(localSessionId: number, settings: DeviceSettings): Promise<void> {
+    return this.#withSession(localSessionId).datapath.changeSession(localSessionId, settings);
   }
 
   deleteSession(localSessionId: number): Promise<void> {

@@ -17,6 +17,8 @@ export class NoneDatapath implements Datapath {
 
   async lowerSession(): Promise<void> {}
 
+  async changeSession(): Promise<void> {}
+
   async deleteSession(): Promise<void> {}
 
   async counters(): Promise<readonly SessionCounters[]> {

@@ -1,4 +1,5 @@
 import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import { changeDevice } from "./device-change.ts";
 import { devicesOf, l2tpDeviceOf } from "./device-names.ts";
 import { type DeviceFollower, Inventory, type MadeSession } from "./inventory.ts";
 import {
@@ -17,7 +18,7 @@ import { isLeftover, ownerOf } from "./leftovers.ts";
 import type { Link } from "./links.ts";
 import { MAX_IN_FLIGHT } from "./netlink-socket.ts";
 import type { Completion, Job } from "./operations.ts";
-import { type Refusal, sessionRefusal, tunnelRefusal } from "./refusals.ts";
+import { type Refusal, sessionRefusal, tunnelRefusal, unknownSessionRefusal } from "./refusals.ts";
 
 /** What the queue needs of the world. */
 export interface OperationQueuePorts {
@@ -142,6 +143,8 @@ export class OperationQueue {
         return this.#createTunnel({ serial, operation });
       case "counters":
         return this.#admitReading({ serial, operation });
+      case "change-session":
+        return this.#batchIsEmpty() && this.#changeSession({ serial, operation });
       case "delete-session":
         return this.#batchIsEmpty() && this.#admitDeletion({ serial, operation });
       case "delete-tunnel":
@@ -313,6 +316,30 @@ export class OperationQueue {
       addresses: isRestored ? addresses : [],
       routes: up ? routes : [],
     };
+  }
+
+  /** What is not made yet is made so. */
+  #changeSession(job: Job<"change-session">): true {
+    const { localSessionId, settings } = job.operation;
+    const waiting = this.#waitingSessions.get(localSessionId);
+    if (waiting !== undefined) {
+      const { operation, serial } = waiting.job;
+      const session = { ...operation.session, ...settings };
+      this.#waitingSessions.set(localSessionId, { ...waiting, job: { serial, operation: { ...operation, session } } });
+      this.#complete(job, undefined);
+      return true;
+    }
+    const session = this.#deletions.has(localSessionId) ? undefined : this.#inventory.session(localSessionId);
+    if (session === undefined) {
+      this.#complete(job, unknownSessionRefusal(localSessionId, "change"));
+      return true;
+    }
+    const lowerName = session.vlan === undefined ? undefined : l2tpDeviceOf(session);
+    const device = { ...session, lowerName, raised: this.#inventory.isRaised(localSessionId) };
+    const refusal = changeDevice(this.#ports.calls, device, settings);
+    this.#inventory.changeSession(localSessionId, settings);
+    this.#complete(job, refusal);
+    return true;
   }
 
   // What waits for something to be gone

@@ -1,4 +1,4 @@
-import type { SessionCounters, SessionRequest } from "./datapath.ts";
+import type { DeviceSettings, SessionCounters, SessionRequest } from "./datapath.ts";
 import type { MadeSession } from "./inventory.ts";
 import type { Refusal } from "./refusals.ts";
 
@@ -16,6 +16,7 @@ export type Operation =
   | { readonly type: "create-session"; readonly session: SessionRequest }
   | { readonly type: "raise-session"; readonly localSessionId: number }
   | { readonly type: "lower-session"; readonly localSessionId: number }
+  | { readonly type: "change-session"; readonly localSessionId: number; readonly settings: DeviceSettings }
   | { readonly type: "delete-session"; readonly localSessionId: number }
   | { readonly type: "counters"; readonly localControlConnectionId: number | undefined }
   /** What a thread that died may have left in the kernel. */

@@ -1,6 +1,6 @@
 import type { SessionRequest } from "./datapath.ts";
 import { l2tpDeviceOf } from "./device-names.ts";
-import type { LinkCall } from "./links.ts";
+import type { LinkCall, NamedCall } from "./links.ts";
 
 /** What a `KernelError` is made of: plain data, because it crosses from the worker thread to the main thread. */
 export interface Refusal {
@@ -107,14 +107,29 @@ function linkReason(interfaceName: string, call: LinkCall, errno: string, bridge
 }
 
 function linkTrial(interfaceName: string, call: LinkCall, bridge: string): string {
-  if (call.command === "RTM_NEWADDR") return `give interface ${interfaceName} the address ${call.address}`;
-  if (call.command === "RTM_NEWROUTE") return `route ${call.destination} through interface ${interfaceName}`;
+  if ("address" in call) {
+    return call.command === "RTM_NEWADDR"
+      ? `give interface ${interfaceName} the address ${call.address}`
+      : `take the address ${call.address} from interface ${interfaceName}`;
+  }
+  if ("destination" in call) {
+    const what = call.command === "RTM_NEWROUTE" ? "route" : "remove the route";
+    return `${what} ${call.destination} through interface ${interfaceName}`;
+  }
+  return settingTrial(interfaceName, call, bridge);
+}
+
+function settingTrial(interfaceName: string, call: NamedCall, bridge: string): string {
   if ("lower" in call) return `make interface ${interfaceName} for the frames of VLAN ${call.vlan}`;
   if ("quiet" in call) return `keep interface ${interfaceName} from talking ${call.quiet}`;
   if ("isolated" in call) return `isolate interface ${interfaceName} in its bridge`;
   if ("alias" in call) return `mark interface ${interfaceName} as ours`;
   if ("mtu" in call) return `set the MTU of interface ${interfaceName} to ${call.mtu}`;
-  if ("master" in call) return `attach interface ${interfaceName} to bridge ${bridge}`;
+  if ("master" in call) {
+    return bridge === ""
+      ? `take interface ${interfaceName} out of its bridge`
+      : `attach interface ${interfaceName} to bridge ${bridge}`;
+  }
   if ("up" in call) return `set interface ${interfaceName} ${call.up ? "up" : "down"}`;
   return `find interface ${interfaceName}`;
 }
@@ -124,10 +139,12 @@ export function noBridgeRefusal(interfaceName: string, bridge: string, answer: A
   return refusal("RTM_GETLINK", trial, answer, answer.errno === "ENODEV" ? `there is no bridge ${bridge}` : undefined);
 }
 
-export function unknownSessionRefusal(localSessionId: number, up: boolean): Refusal {
+export function unknownSessionRefusal(localSessionId: number, what: "up" | "down" | "change"): Refusal {
   const answer = { errno: "ENODEV", extendedAck: "" };
   const reason = "it was not made, or is deleted already";
-  return refusal("RTM_SETLINK", `cannot set session ${localSessionId} ${up ? "up" : "down"}`, answer, reason);
+  const trial =
+    what === "change" ? `cannot change session ${localSessionId}` : `cannot set session ${localSessionId} ${what}`;
+  return refusal("RTM_SETLINK", trial, answer, reason);
 }
 
 export function deletionRefusal(command: string, what: string, answer: Answer): Refusal {

@@ -4,6 +4,7 @@ import type {
   Datapath,
   DatapathEvents,
   DatapathNews,
+  DeviceSettings,
   SessionCounters,
   SessionRequest,
   TunnelRequest,
@@ -31,8 +32,7 @@ interface Device {
   readonly localControlConnectionId: number;
   readonly interfaceName: string;
   readonly fd: number;
-  readonly addresses: readonly string[];
-  readonly routes: readonly string[];
+  settings: DeviceSettings;
   /** It was set down after it had been up: the kernel has dropped addresses. */
   isLowered: boolean;
   /** Which was told. */
@@ -106,7 +106,8 @@ export class UserspaceDatapath implements Datapath {
 
   createSession(session: SessionRequest): Promise<void> {
     return this.#inOrder(async () => {
-      const { localControlConnectionId, localSessionId, interfaceName, addresses, routes } = session;
+      const { localControlConnectionId, localSessionId, interfaceName } = session;
+      const { mtu, bridge, isolated, addresses, routes } = session;
       const flaw = sessionFlaw(session);
       if (flaw !== undefined)
         throw refusal("EINVAL", "create-session", `cannot make session ${localSessionId}: ${flaw}`);
@@ -118,8 +119,15 @@ export class UserspaceDatapath implements Datapath {
       }
       await this.#retiring.get(interfaceName);
       const { tapFd = -1 } = await this.#ask({ type: "open-device", interfaceName });
-      const settings = { interfaceName, addresses, routes };
-      const device: Device = { localControlConnectionId, ...settings, fd: tapFd, isLowered: false, isLost: false };
+      const settings = { mtu, bridge, isolated, addresses, routes };
+      const device: Device = {
+        localControlConnectionId,
+        interfaceName,
+        settings,
+        fd: tapFd,
+        isLowered: false,
+        isLost: false,
+      };
       this.#devices.set(localSessionId, device);
       try {
         await this.#ask({ type: "create-session", session, tapFd });
@@ -134,8 +142,8 @@ export class UserspaceDatapath implements Datapath {
     return this.#inOrder(async () => {
       const device = this.#devices.get(localSessionId);
       if (device === undefined) throw refusal("ENODEV", "raise-session", `there is no session ${localSessionId}`);
-      const addresses = device.isLowered ? device.addresses : [];
-      await this.#ask({ type: "raise-session", localSessionId, addresses, routes: device.routes });
+      const addresses = device.isLowered ? device.settings.addresses : [];
+      await this.#ask({ type: "raise-session", localSessionId, addresses, routes: device.settings.routes });
       device.isLowered = false;
     });
   }
@@ -146,6 +154,16 @@ export class UserspaceDatapath implements Datapath {
       if (device === undefined) throw refusal("ENODEV", "lower-session", `there is no session ${localSessionId}`);
       device.isLowered = true;
       await this.#ask({ type: "lower-session", localSessionId });
+    });
+  }
+
+  changeSession(localSessionId: number, settings: DeviceSettings): Promise<void> {
+    return this.#inOrder(async () => {
+      const device = this.#devices.get(localSessionId);
+      if (device === undefined) throw refusal("ENODEV", "change-session", `there is no session ${localSessionId}`);
+      const before = device.settings;
+      device.settings = settings;
+      await this.#ask({ type: "change-session", localSessionId, before, settings });
     });
   }
 

@@ -1,5 +1,5 @@
 import type { Backlog } from "./control-inbox.ts";
-import type { DatapathNews, SessionCounters, SessionRequest } from "./datapath.ts";
+import type { DatapathNews, DeviceSettings, SessionCounters, SessionRequest } from "./datapath.ts";
 import type { Refusal } from "./refusals.ts";
 
 /** What the main thread asks of the forwarding thread, and what that tells it. Descriptors stay the main thread's. */
@@ -21,6 +21,13 @@ export type WorkerCommand =
       readonly routes: readonly string[];
     }
   | { readonly type: "lower-session"; readonly localSessionId: number }
+  /** `before`: what the device is to lose where it is not in `settings`. */
+  | {
+      readonly type: "change-session";
+      readonly localSessionId: number;
+      readonly before: DeviceSettings;
+      readonly settings: DeviceSettings;
+    }
   | { readonly type: "delete-session"; readonly localSessionId: number }
   | { readonly type: "counters"; readonly localControlConnectionId: number | undefined }
   | { readonly type: "close" };

@@ -1,7 +1,8 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { Backlog } from "./control-inbox.ts";
 import { SOL_UDP, UDP_GRO } from "./datagram-batch.ts";
-import type { DatapathNews, SessionRequest } from "./datapath.ts";
+import type { DatapathNews, DeviceSettings, SessionRequest } from "./datapath.ts";
+import { changeDevice } from "./device-change.ts";
 import { DeviceKeeper } from "./device-keeper.ts";
 import { DEVICE_GROUPS, decodeDeviceNews, ROUTE_GROUPS } from "./device-news.ts";
 import { EventSocket } from "./event-socket.ts";
@@ -147,6 +148,9 @@ class UserspaceWorker {
       case "lower-session":
         this.#lowerSession(command.localSessionId);
         return NOTHING;
+      case "change-session":
+        this.#changeSession(command.localSessionId, command.before, command.settings);
+        return NOTHING;
       case "delete-session":
         this.#forwarder.removeSession(command.localSessionId);
         this.#keeper.removed(command.localSessionId);
@@ -205,6 +209,16 @@ class UserspaceWorker {
     raiseDevice(this.#exchange, session.interfaceName, addresses, routes);
     this.#forwarder.raise(localSessionId);
     this.#keeper.switched(localSessionId, true);
+  }
+
+  #changeSession(localSessionId: number, before: DeviceSettings, settings: DeviceSettings): void {
+    const session = this.#forwarder.session(localSessionId);
+    if (session === undefined) refuse("ENODEV", "change-session", `there is no session ${localSessionId}`);
+    const { interfaceName } = session;
+    const device = { ...before, interfaceName, lowerName: undefined, raised: this.#forwarder.isRaised(localSessionId) };
+    const refusal = changeDevice({ links: (calls) => callLinks(this.#exchange, calls) }, device, settings);
+    this.#keeper.changed({ localSessionId, interfaceName, ...settings });
+    if (refusal !== undefined) throw new KernelError(refusal.message, refusal);
   }
 
   #lowerSession(localSessionId: number): void {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { placesOfDigests } from "../../src/avp/digest.ts";
 import { ProtocolError } from "../../src/avp/protocol-error.ts";
 import type { AuthenticationConfiguration } from "../../src/control/configuration.ts";
-import type { ControlConnectionState } from "../../src/control/control-connection.ts";
+import type { ControlConnectionState } from "../../src/control/control-connection-state.ts";
 import type { Endpoint } from "../../src/control/core.ts";
 import { agreed, authentication, type Sites, sites, up } from "../support/authenticated-sites.ts";
 import { heapInUse } from "../support/heap.ts";

@@ -16,6 +16,7 @@ const BOOTS: readonly (readonly [title: string, boot: Boot])[] = [
     { names: ["encapsulations"], checks: 95 },
   ],
   ["what others do to tunnels, sessions and devices", { names: ["faults"], checks: 35 }],
+  ["reload: what differs is changed while frames flow, and nothing else", { names: ["reload"], checks: 42 }],
   [
     "I01, I05 VLAN pseudowires: tags rewritten at both ends, none without module 8021q",
     { names: ["vlan"], checks: 44 },

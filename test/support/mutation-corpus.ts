@@ -3,7 +3,7 @@ import { encodeMessage } from "../../src/avp/encode.ts";
 import { type AvpValues, type ControlMessage, MESSAGE_NAMES } from "../../src/avp/messages.ts";
 import { Authentication } from "../../src/control/authentication.ts";
 import type { AuthenticationConfiguration } from "../../src/control/configuration.ts";
-import type { ControlConnectionState } from "../../src/control/control-connection.ts";
+import type { ControlConnectionState } from "../../src/control/control-connection-state.ts";
 import type { SessionState } from "../../src/control/session-state.ts";
 import { messagesNamed } from "../unit/avp/arbitraries.ts";
 import { type Draft, draftOf } from "./mutations.ts";

@@ -27,6 +27,8 @@ export interface Datagram {
 export interface VirtualDatapath {
   readonly delayMs: number;
   readonly refuseSession: (session: SessionParameters) => string | undefined;
+  /** Of a session that it has, with the settings that it is to have; absent: as another one. */
+  readonly refuseChange?: (session: SessionParameters) => string | undefined;
   readonly refuseTunnel: (localControlConnectionId: number) => string | undefined;
 }
 
@@ -226,6 +228,9 @@ export class VirtualNode {
       case "lower-session":
         if (!this.raised.delete(effect.localSessionId)) throw new Error("lower-session without a raised one");
         return;
+      case "change-session":
+        this.#changeSession(effect);
+        return;
       case "delete-session":
         this.#forget(effect.localSessionId);
         return;
@@ -248,6 +253,20 @@ export class VirtualNode {
       this.datapathSessions.set(localSessionId, session);
       this.#answer({ type: "session-created", localSessionId });
     } else this.#answer({ type: "session-refused", localSessionId, reason });
+  }
+
+  #changeSession({ localSessionId, settings }: Extract<Effect, { type: "change-session" }>): void {
+    const session = this.datapathSessions.get(localSessionId);
+    if (session === undefined) {
+      // Its refusal may be on the way.
+      this.#answer({ type: "session-refused", localSessionId, reason: "no such session" });
+      return;
+    }
+    const changed = { ...session, ...settings };
+    const { refuseChange = this.datapath.refuseSession } = this.datapath;
+    const reason = refuseChange(changed);
+    if (reason === undefined) this.datapathSessions.set(localSessionId, changed);
+    else this.#answer({ type: "session-refused", localSessionId, reason });
   }
 
   #forget(localSessionId: number): void {

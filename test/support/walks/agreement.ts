@@ -1,5 +1,5 @@
 import { CIRCUIT, statusOf } from "../../../src/control/circuit-status.ts";
-import type { ControlConnectionState } from "../../../src/control/control-connection.ts";
+import type { ControlConnectionState } from "../../../src/control/control-connection-state.ts";
 import type { CircuitErrorCounts } from "../../../src/control/core.ts";
 import type { LcceState } from "../../../src/control/lcce.ts";
 import type { SessionState } from "../../../src/control/session-state.ts";
@@ -134,7 +134,7 @@ function sameCircuits(world: WalkWorld, index: number, both: OfBoth<Holdings>, f
     findings.same(`status ${of}`, theirs.remoteCircuitStatus & ~CIRCUIT.new, statusOf(condition));
     const other = both[site === 0 ? 1 : 0].node;
     findings.same(`frames to the circuit ${of}`, other.raised.has(theirs.localSessionId), condition === "up");
-    const errors = since(mine.circuit.errorsAtBegin, world.errors(site, index));
+    const errors = since(mine.circuit.errorsAtBegin ?? mine.circuit.errors, world.errors(site, index));
     findings.same(`errors ${of}`, theirs.remoteErrors, errors);
   }
 }

@@ -24,10 +24,14 @@ export type Action =
   | { readonly do: "errors"; readonly session: number; readonly more: CircuitErrorCounts }
   /** A new secret, with the last one as the previous; not where the other site is behind already. */
   | { readonly do: "rotate" }
+  /** Another configuration: of all devices, of a timer, of one session's calls, or of what only a new connection can have. */
+  | { readonly do: "reload"; readonly what: ReloadKind; readonly session: number }
   /** Data packets arrive: a sign of life (RFC 3931 4.4). */
   | { readonly do: "traffic" }
   /** Nothing gets through, either way, for so long. */
   | { readonly do: "cut"; readonly forMs: number };
+
+export type ReloadKind = "nothing" | "devices" | "timer" | "call" | "connection";
 
 export interface Step {
   readonly afterMs: number;
@@ -170,6 +174,8 @@ const condition = fc.constantFrom<CircuitCondition>("up", "no-carrier", "down");
 const few = fc.nat({ max: 20 });
 const more = fc.record({ hardwareOverruns: few, bufferOverruns: few, timeouts: few, alignments: few });
 
+const reloadKind = fc.constantFrom<ReloadKind>("nothing", "devices", "timer", "call", "connection");
+
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 2, arbitrary: fc.constant<Action>({ do: "start" }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("open"), session: sessionIndex }) },
@@ -182,6 +188,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("circuit"), session: sessionIndex, condition }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("errors"), session: sessionIndex, more }) },
   { weight: 2, arbitrary: fc.constant<Action>({ do: "rotate" }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("reload"), what: reloadKind, session: sessionIndex }) },
   { weight: 1, arbitrary: fc.constant<Action>({ do: "traffic" }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("cut"), forMs: fc.integer({ min: 1, max: 120_000 }) }) },
 );

@@ -15,6 +15,7 @@ import {
   canRotate,
   type OfBoth,
   RETRANSMIT,
+  type ReloadKind,
   type SessionPlan,
   type Site,
   STRANGERS,
@@ -69,6 +70,7 @@ export class WalkWorld {
   readonly #wills: OfBoth<Will>;
   readonly #circuits: OfBoth<readonly Circuit[]>;
   readonly #rotations = [0, 0];
+  readonly #variations: OfBoth<Variation> = [variation(), variation()];
   readonly #chance: SeededEntropy;
   #cutUntil = 0;
 
@@ -90,7 +92,12 @@ export class WalkWorld {
 
   /** As the site's file has it now. */
   #configuration(site: Site): LcceConfiguration {
-    return configurationOf(this.plan, site, authenticationOf(this.plan, site, this.#rotations[site] ?? 0));
+    const configuration = configurationOf(
+      this.plan,
+      site,
+      authenticationOf(this.plan, site, this.#rotations[site] ?? 0),
+    );
+    return { ...configuration, tunnels: configuration.tunnels.map((each) => varied(each, this.#variations[site])) };
   }
 
   /** The link and the datapaths are as bad as the plan has them. */
@@ -113,6 +120,7 @@ export class WalkWorld {
           }
           return this.#happens(refuseSessionPercent) ? "no room" : undefined;
         },
+        refuseChange: () => (this.#happens(refuseSessionPercent) ? "no such bridge" : undefined),
         refuseTunnel: () => (this.#happens(refuseTunnelPercent) ? "no tunnel today" : undefined),
       };
     }
@@ -122,7 +130,13 @@ export class WalkWorld {
   heal(): void {
     this.link.fate = () => [LATENCY_MS];
     for (const node of this.nodes) {
-      node.datapath = { ...node.datapath, refuseSession: () => undefined, refuseTunnel: () => undefined };
+      const willing = () => undefined;
+      node.datapath = {
+        ...node.datapath,
+        refuseSession: willing,
+        refuseChange: willing,
+        refuseTunnel: () => undefined,
+      };
     }
     this.start();
     for (let index = 0; index < this.plan.sessions.length; index++) this.#mend(index);
@@ -183,6 +197,9 @@ export class WalkWorld {
       case "rotate":
         this.#rotate(site);
         return;
+      case "reload":
+        this.#reload(site, action.what, action.session);
+        return;
       case "traffic":
         node.receivedPackets += 1;
         return;
@@ -226,6 +243,14 @@ export class WalkWorld {
     this.#rotations[site] = own + 1;
     const authentication = authenticationOf(this.plan, site, own + 1);
     this.nodes[site].receive({ type: "authentication-changed", tunnel: TUNNEL, authentication });
+  }
+
+  #reload(site: Site, what: ReloadKind, session: number): void {
+    if (!this.#started[site]) return;
+    const varied = this.#variations[site];
+    if (what === "call") varied.calls[session % this.plan.sessions.length] = 1 + (varied.calls[session] ?? 0);
+    else if (what !== "nothing") varied[what] += 1;
+    this.nodes[site].receive({ type: "configuration-changed", tunnels: this.#configuration(site).tunnels });
   }
 
   #administer(site: Site, type: "open" | "close", index: number | undefined): void {
@@ -307,6 +332,30 @@ export class WalkWorld {
     const call = this.plan.sessions[index]?.call[site];
     return call === undefined ? site === initiator : call !== "responder";
   }
+}
+
+/** How often what of a site's configuration has been changed. */
+interface Variation {
+  devices: number;
+  timer: number;
+  connection: number;
+  readonly calls: number[];
+}
+
+function variation(): Variation {
+  return { devices: 0, timer: 0, connection: 0, calls: [] };
+}
+
+function varied(tunnel: TunnelConfiguration, { devices, timer, connection, calls }: Variation): TunnelConfiguration {
+  const addresses = devices === 0 ? [] : [`10.0.${devices % 256}.1/24`];
+  const sessions = tunnel.sessions.map((session, index) => ({
+    ...session,
+    addresses,
+    // Of no consequence to anybody, but what a call has to have.
+    resyncAfter: session.resyncAfter + (calls[index] ?? 0),
+  }));
+  const reconnect = { ...tunnel.reconnect, minMs: tunnel.reconnect.minMs + timer };
+  return { ...tunnel, sessions, reconnect, tos: 4 * (connection % 64) };
 }
 
 function willOf({ sessions }: WalkPlan): Will {

@@ -22,6 +22,8 @@ export function walk(plan: WalkPlan): void {
     checkSanity(world);
   }
   world.heal();
+  // What a datapath has refused to change is not known yet.
+  world.link.run(TICK_MS);
   settle(world, TIME_TO_AGREE_MS, "after the walk");
   const before = upAtA(world);
   for (const { afterMs, site } of plan.rotations) {

@@ -165,16 +165,26 @@ describe("open and close", () => {
 });
 
 describe("reload", () => {
-  const NOTHING = { problems: [], warnings: [], applied: [], restart: [] };
+  const NOTHING = { dryRun: false, problems: [], warnings: [], changes: [] };
+  const change = (text: string, action = "in-place") => ({ path: "tunnel.a", keys: [], action, text });
   const ROWS: readonly (readonly [name: string, result: object, code: number, out: string, err: string])[] = [
     ["nothing new", {}, 0, "nothing has changed\n", ""],
-    ["a secret", { applied: ["tunnel.a: secret"] }, 0, "applied: tunnel.a: secret\n", ""],
     [
-      "a secret and more",
-      { applied: ["tunnel.a: secret"], restart: ["tunnel.a.peer", "tunnel.b (new)"], warnings: ["w"] },
+      "a secret",
+      { changes: [change("tunnel.a: secret changed: applied at once")] },
+      0,
+      "tunnel.a: secret changed: applied at once\n",
+      "",
+    ],
+    [
+      "more than can be applied",
+      {
+        changes: [change("tunnel.a: new: opened", "add"), change("lcce.x: needs a restart", "restart")],
+        warnings: ["w"],
+      },
       1,
-      "applied: tunnel.a: secret\n",
-      "warning: w\nneeds a restart: tunnel.a.peer\nneeds a restart: tunnel.b (new)\n",
+      "tunnel.a: new: opened\nlcce.x: needs a restart\n",
+      "warning: w\n",
     ],
     ["a broken file", { problems: ["site.toml:1: x", "site.toml:2: y"] }, 1, "", "site.toml:1: x\nsite.toml:2: y\n"],
   ];
@@ -183,6 +193,28 @@ describe("reload", () => {
     expect(await command("reload --socket PATH")).toEqual({ code, out, err });
     expect(await command("--conf FILE reload")).toEqual({ code, out, err });
     expect(asked).toEqual([{ command: "reload" }, { command: "reload" }]);
+  });
+
+  test("--dry-run: what it would do; that something would need a restart is no failure", async () => {
+    const report = { ...NOTHING, dryRun: true, changes: [change("lcce.x: needs a restart", "restart")] };
+    await startDaemon({ ok: true, result: report });
+    expect(await command("reload --dry-run --socket PATH")).toEqual({
+      code: 0,
+      out: "lcce.x: needs a restart\n",
+      err: "",
+    });
+    const { code, out } = await command("reload --dry-run --json --socket PATH");
+    expect([code, JSON.parse(out)]).toEqual([0, report]);
+    expect(asked).toEqual([1, 2].map(() => ({ command: "reload", dryRun: true })));
+  });
+
+  test("--dry-run without a difference, and of a broken file", async () => {
+    await startDaemon({ ok: true, result: { ...NOTHING, dryRun: true } });
+    expect(await command("reload --dry-run --socket PATH")).toEqual({
+      code: 0,
+      out: "nothing would change\n",
+      err: "",
+    });
   });
 
   test("a broken file is told before the daemon is asked", async () => {

@@ -184,3 +184,16 @@ describe("the end of the daemon", () => {
     expect(started()).toHaveLength(1);
   });
 });
+
+test("with another configuration its commands are run, and nothing for an event that it has not", async () => {
+  const { hooks, begun, settle } = withFakes();
+  hooks.follow({ commands: { "session-down": ["/gone"] }, timeoutMs: 5 });
+  expect(hooks.wanted).toBe(true);
+  hooks.tell(transition("tunnel-up", "a"));
+  hooks.tell(transition("session-down", "a", "x"));
+  await settle();
+  expect(begun.map(({ request }) => [request.command, request.timeoutMs])).toEqual([[["/gone"], 5]]);
+  expect([...hooks.counts.keys()]).toEqual(["tunnel-up", "tunnel-down", "session-up", "session-down"]);
+  hooks.follow({ commands: {}, timeoutMs: 5 });
+  expect(hooks.wanted).toBe(false);
+});

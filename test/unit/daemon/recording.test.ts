@@ -1,11 +1,17 @@
 import { describe, expect, test } from "vitest";
-import type { AuthenticationConfiguration } from "../../../src/control/configuration.ts";
+import type {
+  AuthenticationConfiguration,
+  SessionConfiguration,
+  TunnelConfiguration,
+} from "../../../src/control/configuration.ts";
 import { Replay } from "../../../src/daemon/replay.ts";
 import { authentication, forged, OTHER_SECRET, SECRET } from "../../support/authenticated-sites.ts";
 import { courseOf, RecordedLcce } from "../../support/recorded-lcce.ts";
 import { A, B, lcce, session, tunnel } from "../../support/sites.ts";
 import { type Datagram, type Fate, SeededEntropy, VirtualLink, type VirtualNode } from "../../support/virtual-link.ts";
 
+/** Typed in at both ends. */
+const COOKIE = Uint8Array.from([0xd1, 0xce, 0xd1, 0xce, 0xb0, 0x0b, 0x1e, 0x55]);
 const OFF = authentication({ secrets: [], digest: "none" });
 const INTEGRITY = authentication({ secrets: [], digest: "md5" });
 const EMPTY = authentication({ secrets: [new Uint8Array(0)] });
@@ -49,6 +55,21 @@ function disturbed({ octets }: Datagram, kind: number, chance: SeededEntropy): U
   return damaged;
 }
 
+/** Another configuration: a session and a tunnel that are typed in come, another one changes, and is put back. */
+function reload(node: VirtualNode, toB: TunnelConfiguration, other: TunnelConfiguration): void {
+  const [x, y] = toB.sessions as readonly [SessionConfiguration, SessionConfiguration];
+  const numbers = { localSessionId: 7, remoteSessionId: 8, localCookie: COOKIE, remoteCookie: COOKIE };
+  const typedIn = tunnel("typed", {
+    static: { localTunnelId: 7, remoteTunnelId: 8, watched: false },
+    role: "initiator",
+    peer: "192.0.2.4",
+    sessions: [session("wire", { static: numbers })],
+  });
+  const sessions = [{ ...x, addresses: ["10.0.0.1/30"] }, session("z")];
+  node.receive({ type: "configuration-changed", tunnels: [{ ...toB, helloIntervalMs: 3_000, sessions }, typedIn] });
+  node.receive({ type: "configuration-changed", tunnels: [{ ...toB, sessions: [x, y] }, other, typedIn] });
+}
+
 /** A life with everything in it: a bad link, sessions both ways, HELLOs, a close, a restart of a peer, an end. */
 function life(ofA: AuthenticationConfiguration, ofB: AuthenticationConfiguration, seed: number): World {
   const link = new VirtualLink();
@@ -74,6 +95,8 @@ function life(ofA: AuthenticationConfiguration, ofB: AuthenticationConfiguration
   b.core = again;
   b.receive({ type: "start" });
   link.run(60_000);
+  reload(a, toB, other);
+  link.run(20_000);
   // A stranger, and somebody who does not know the secret.
   const sccrq = link.datagrams.find(({ from, octets }) => from.address === A && octets.length > 12)?.octets;
   if (sccrq !== undefined) {
@@ -137,7 +160,7 @@ describe.each(ROWS)("a recording: %s", (_, ofA, ofB) => {
       if (ofA.secrets.length > 0) expect(drawn.length).toBeGreaterThan(4);
       for (const { lines } of recorded) {
         const text = lines.join("\n");
-        const found = [SECRET, OTHER_SECRET, ...drawn, ...digests]
+        const found = [SECRET, OTHER_SECRET, COOKIE, ...drawn, ...digests]
           .flatMap(writingsOf)
           .filter((it) => text.includes(it));
         expect(found).toEqual([]);

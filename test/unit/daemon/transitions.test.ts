@@ -48,11 +48,39 @@ function sites(ofA: Partial<TunnelConfiguration> = {}) {
     return told.splice(0);
   };
   const news = () => look().map(({ event, session: of }) => (of === undefined ? event : `${event} ${of.name}`));
-  return { link, a, b, look, news };
+  return { link, a, b, look, news, transitions };
 }
 
 const UP = ["tunnel-up", "session-up x", "session-up y"];
 const DOWN = ["session-down x", "session-down y", "tunnel-down"];
+
+describe("another configuration", () => {
+  const named = (more: Partial<TunnelConfiguration> = {}) =>
+    tunnel("b", { role: "initiator", peer: B, sessions: SESSIONS, ...more });
+
+  test("what is not configured any more has ended, and what is made anew ends and comes", () => {
+    const { link, a, news } = sites();
+    link.run(1_000);
+    expect(news()).toEqual(UP);
+    a.receive({ type: "configuration-changed", tunnels: [named({ sessions: SESSIONS.slice(0, 1) })] });
+    expect(news()).toEqual(["session-down y"]);
+    a.receive({ type: "configuration-changed", tunnels: [named({ tos: 184, sessions: SESSIONS.slice(0, 1) })] });
+    link.run(1_000);
+    expect(news()).toEqual(["session-down x", "tunnel-down", "tunnel-up", "session-up x"]);
+    a.receive({ type: "configuration-changed", tunnels: [] });
+    expect(news()).toEqual(["session-down x", "tunnel-down"]);
+  });
+
+  test("whoever wants to be told from now on is not told of what is up already", () => {
+    const { link, a, news, transitions } = sites();
+    transitions.want(false);
+    link.run(1_000);
+    expect(news()).toEqual([]);
+    transitions.want(true);
+    a.receive({ type: "close", tunnel: "b", session: "x" });
+    expect(news()).toEqual(["session-down x"]);
+  });
+});
 
 describe("what happens to tunnels and sessions is told once, in order", () => {
   test("they come, however often it is looked, and go with the daemon's end", () => {

@@ -18,12 +18,19 @@ export function session(localSessionId: number, more: Partial<SessionRequest> = 
 /** IPv6 addresses go when the device does, IPv4 stays (net.ipv6.conf.*.keep_addr_on_down is 0). */
 function apply(device: Device, change: object): void {
   Object.assign(device, change);
+  // It is a new port.
+  if ("master" in change) device.isolated = false;
   if ("up" in change && change.up === false) device.addresses = device.addresses.filter((each) => !each.includes(":"));
 }
 
 /** Questions are not, nor what every device gets. */
 function isNoted(call: LinkCall): boolean {
   return call.command !== "RTM_GETLINK" && !("alias" in call) && !("quiet" in call);
+}
+
+/** Of IPv4, as far as the tests need it: networks of 24 bits. IPv6 addresses stand each for itself. */
+function networkOf(address: string): string {
+  return address.includes(":") ? address : address.split(".").slice(0, 3).join(".");
 }
 
 /** `lower`: the number of the device that it is a sub-interface of, 0 for none. */
@@ -98,8 +105,8 @@ export class FakeKernel implements KernelCalls {
   #link(call: LinkCall): LinkAnswer {
     const broken = this.broken.get(call.command);
     if (broken !== undefined) return { errno: broken, extendedAck: "out of order", link: undefined };
-    if (call.command === "RTM_NEWADDR") return this.#addAddress(call.index, call.address);
-    if (call.command === "RTM_NEWROUTE") return this.#addRoute(call.index, call.destination);
+    if ("address" in call) return this.#changeAddress(call);
+    if ("destination" in call) return this.#changeRoute(call);
     const { command, name, ...change } = call;
     if (isNoted(call)) this.log.push(`${command.slice(4)} ${name} ${Object.entries(change).flat().join(" ")}`);
     if ("lower" in call) return this.#addSubInterface(call);
@@ -163,6 +170,36 @@ export class FakeKernel implements KernelCalls {
     if (device?.addresses.includes(address)) return { errno: "EEXIST", extendedAck: "", link: undefined };
     device?.addresses.push(address);
     return { errno: device === undefined ? "ENODEV" : "", extendedAck: "", link: undefined };
+  }
+
+  #changeAddress({ command, index, address }: Extract<LinkCall, { readonly address: string }>): LinkAnswer {
+    return command === "RTM_NEWADDR" ? this.#addAddress(index, address) : this.#removeAddress(index, address);
+  }
+
+  #changeRoute({ command, index, destination }: Extract<LinkCall, { readonly destination: string }>): LinkAnswer {
+    return command === "RTM_NEWROUTE" ? this.#addRoute(index, destination) : this.#removeRoute(index, destination);
+  }
+
+  /** With the first address of a network the others of it go, with the last one of IPv4 all routes. */
+  #removeAddress(index: number, address: string): LinkAnswer {
+    const device = [...this.devices.values()].find((each) => each.index === index);
+    this.log.push(`DELADDR ${device?.name} ${address}`);
+    if (device?.addresses.includes(address) !== true)
+      return { errno: "EADDRNOTAVAIL", extendedAck: "", link: undefined };
+    const network = networkOf(address);
+    const isFirst = device.addresses.find((each) => networkOf(each) === network) === address;
+    device.addresses = device.addresses.filter((each) => each !== address && !(isFirst && networkOf(each) === network));
+    if (device.addresses.every((each) => each.includes(":"))) {
+      for (const [destination, to] of this.routes) if (to === index) this.routes.delete(destination);
+    }
+    return { errno: "", extendedAck: "", link: undefined };
+  }
+
+  #removeRoute(index: number, destination: string): LinkAnswer {
+    this.log.push(`DELROUTE ${destination}`);
+    const errno = this.routes.get(destination) === index ? "" : "ESRCH";
+    if (errno === "") this.routes.delete(destination);
+    return { errno, extendedAck: "", link: undefined };
   }
 
   #l2tp(name: string, attributes: L2tpAttributes): string {

@@ -22,6 +22,7 @@ class FakeDatapath implements Datapath {
   createSession = async (session: SessionRequest) => void this.asked.push(`+s${session.localSessionId}`);
   raiseSession = async (id: number) => void this.asked.push(`up s${id}`);
   lowerSession = async (id: number) => void this.asked.push(`down s${id}`);
+  changeSession = async (id: number) => void this.asked.push(`change s${id}`);
   deleteSession = async (id: number) => void this.asked.push(`-s${id}`);
 
   async counters(localControlConnectionId = 0) {

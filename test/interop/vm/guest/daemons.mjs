@@ -11,6 +11,7 @@ const ALL = [
   "many",
   "encapsulations",
   "faults",
+  "reload",
   "vlan",
   "netns",
   "vpp",
