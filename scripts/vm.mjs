@@ -12,6 +12,7 @@ Runs SCRIPT (bash, or JavaScript by Node) in a virtual machine with a Debian ker
   --timeout SECONDS  time for SCRIPT (default 120)
   --kernel RELEASE   bookworm (default), trixie or forky
   --packages NAMES   Debian packages that the guest gets too, with commas between them
+  --packages-from RELEASE  the Debian release of those (default: this machine's)
   --memory MIB       memory of the machine (default 1024)
   --refresh          look for a newer kernel package
   --help
@@ -26,6 +27,7 @@ const OPTIONS = {
   timeout: { type: "string", default: "120" },
   kernel: { type: "string", default: "bookworm" },
   packages: { type: "string" },
+  "packages-from": { type: "string" },
   memory: { type: "string", default: "1024" },
   refresh: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
@@ -90,6 +92,7 @@ async function main(words) {
     memoryMib: Number(command.memory),
     refresh: command.refresh,
     ...(command.packages === undefined ? {} : { packages: command.packages.split(",") }),
+    ...(command["packages-from"] === undefined ? {} : { packagesFrom: command["packages-from"] }),
     ...(command.out === undefined ? {} : { outDir: resolve(command.out) }),
     onOutput: (text) => process.stdout.write(text),
   });

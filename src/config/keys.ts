@@ -146,7 +146,7 @@ export const TUNNEL_KEYS = {
   ),
   bind_device: optional(
     interfaceName("bind-device"),
-    "Interface or VRF that the sockets of this tunnel are bound to: they send and receive by it alone (SO_BINDTODEVICE). Needs CAP_NET_RAW. Default: none.",
+    "Interface or VRF that the sockets of this tunnel are bound to: they send and receive by it alone (SO_BINDTODEVICE). Needs CAP_NET_RAW before Linux 5.7. Default: none.",
   ),
   require_ipsec: key(
     trueOrFalse,

@@ -16,6 +16,12 @@ const FOR_GROUP = 0o060;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
+/**
+ * Where systemd puts credentials (systemd.exec(5), LoadCredential=), for the service alone. It lets the service's user read
+ * them by an access control list, of which the group's permission bits show the mask.
+ */
+const CREDENTIALS = "/run/credentials/";
+
 /** What is wrong with the rights to a file that holds a secret; `undefined`: nothing. `mode`: its permission bits. */
 export function exposureOf(
   path: string,
@@ -26,7 +32,7 @@ export function exposureOf(
   if ((mode & FOR_OTHERS) !== 0) {
     return { refused: true, text: `${shown} is open to other users (mode ${octal}): chmod 600 ${shown}` };
   }
-  if ((mode & FOR_GROUP) === 0) return undefined;
+  if ((mode & FOR_GROUP) === 0 || path.startsWith(CREDENTIALS)) return undefined;
   return { refused: false, text: `${shown} is open to its group (mode ${octal}); chmod 600 keeps it to its owner` };
 }
 

@@ -2,7 +2,7 @@ import { didYouMean } from "../config/did-you-mean.ts";
 import type { Core, Instant } from "../control/core.ts";
 import type { Datapath } from "../kernel/datapath.ts";
 import type { AdminReply, AdminRequest, OpenCloseRequest, ReloadRequest, ShowRequest } from "./admin-protocol.ts";
-import type { Reloader } from "./reload.ts";
+import type { Reloader, ReloadReport } from "./reload.ts";
 import { monotonicNow, type Shell } from "./shell.ts";
 import { answerShow, buildShowReport } from "./show-report.ts";
 
@@ -15,6 +15,8 @@ export interface Administered {
   readonly datapath: Datapath;
   readonly version: string;
   readonly reloader: Reloader;
+  /** Reads the configuration again, as whoever is told of it has to be told. */
+  reload(): ReloadReport;
 }
 
 export async function administer(request: AdminRequest, daemon: Administered): Promise<AdminReply> {
@@ -29,9 +31,9 @@ export async function administer(request: AdminRequest, daemon: Administered): P
   }
 }
 
-function reload({ dryRun }: ReloadRequest, { shell, reloader }: Administered): AdminReply {
-  if (shell.stopping) return STOPPING;
-  return { ok: true, result: dryRun === true ? reloader.plan() : reloader.reload() };
+function reload({ dryRun }: ReloadRequest, daemon: Administered): AdminReply {
+  if (daemon.shell.stopping) return STOPPING;
+  return { ok: true, result: dryRun === true ? daemon.reloader.plan() : daemon.reload() };
 }
 
 async function show(request: ShowRequest, { core, datapath, version }: Administered): Promise<AdminReply> {

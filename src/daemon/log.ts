@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import pino from "pino";
 import type { SiteLogLevel } from "../config/site.ts";
 import type { LogEffect } from "../control/core.ts";
@@ -29,7 +30,7 @@ export async function openLog(level: SiteLogLevel): Promise<OpenedLog> {
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: SECRETS, censor: "[secret]" },
     },
-    process.stdout.isTTY ? await terminal() : pino.destination({ dest: 1, sync: true }),
+    process.stdout.isTTY ? await terminal() : lines(process.env),
   );
   return {
     get tracing() {
@@ -42,6 +43,39 @@ export async function openLog(level: SiteLogLevel): Promise<OpenedLog> {
       logger[entryLevel]({ event, tunnel, session, ...details }, message);
     },
   };
+}
+
+function lines(environment: NodeJS.ProcessEnv): pino.DestinationStream {
+  const output = pino.destination({ dest: 1, sync: true });
+  return isJournal(environment) ? withPriorities(output) : output;
+}
+
+/** Whether standard output leads to journald, and nobody has put it elsewhere meanwhile (systemd.exec(5)). */
+function isJournal({ JOURNAL_STREAM: stream }: NodeJS.ProcessEnv): boolean {
+  const { dev, ino } = fstatSync(1);
+  return stream === `${dev}:${ino}`;
+}
+
+/** pino's levels, as numbers, and syslog's priorities: error, warning, informational. */
+const PRIORITIES = [
+  [50, 3],
+  [40, 4],
+  [30, 6],
+] as const;
+const FOR_DEBUGGING = 7;
+
+/** journald takes a priority off the beginning of each line (sd-daemon(3)): `journalctl -p warning` finds what matters. */
+export function withPriorities(output: pino.DestinationStream): pino.DestinationStream {
+  const prefixing = {
+    // pino tells the level of a line to whoever has this.
+    [Symbol.for("pino.metadata")]: true,
+    lastLevel: 0,
+    write(line: string) {
+      const priority = PRIORITIES.find(([level]) => this.lastLevel >= level)?.[1] ?? FOR_DEBUGGING;
+      output.write(`<${priority}>${line}`);
+    },
+  };
+  return prefixing;
 }
 
 async function terminal(): Promise<pino.DestinationStream> {

@@ -19,10 +19,14 @@ import { ownRouterId } from "./router-id.ts";
 import { monotonicNow, Shell } from "./shell.ts";
 import type { StopSignals } from "./stop-signals.ts";
 import { Surroundings } from "./surroundings.ts";
+import { ServiceManager } from "./systemd.ts";
 import { openTelemetry, type Telemetry } from "./telemetry.ts";
 import { Transitions } from "./transitions.ts";
 import { packageVersion } from "./version.ts";
 import { Watches } from "./watches.ts";
+
+/** So long nothing that is due waits for its turn, however much there is to do. */
+const STUCK_MS = 10_000;
 
 export interface RunOptions {
   readonly site: Site;
@@ -37,20 +41,23 @@ export interface RunOptions {
 export async function run(options: RunOptions): Promise<number> {
   const { site } = options;
   const log = await openLog(site.lcce.logLevel);
+  const manager = new ServiceManager(process.env, log);
   for (const warning of site.warnings) log.write({ level: "warn", event: "configuration-warning", message: warning });
   try {
-    await serve(options, log);
+    await serve(options, log, manager);
     log.write({ level: "info", event: "stopped", message: "l2tpv3-lcc has stopped" });
     return 0;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     log.write({ level: "error", event: "start-failed", message });
     process.stderr.write(`l2tpv3-lcc: ${message}\n`);
+    manager.failed(message);
     return 1;
   }
 }
 
-async function serve({ site, configPath, signals, recordPath }: RunOptions, log: OpenedLog): Promise<void> {
+async function serve(options: RunOptions, log: OpenedLog, manager: ServiceManager): Promise<void> {
+  const { site, configPath, signals, recordPath } = options;
   const { hostname, routerId, adminSocket, metrics } = site.lcce;
   const version = packageVersion();
   const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
@@ -71,7 +78,7 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
   const hooks = new Hooks(site.hooks, log);
   const transitions = new Transitions((transition) => hooks.tell(transition), hooks.wanted);
   const core = transitions.watch(recorder?.core(lcce) ?? lcce);
-  const shell = new Shell(core, datapath, log, site.tunnels);
+  const shell = new Shell(core, datapath, manager.following(log), site.tunnels);
   const listeners = new Listeners(shell.transport, log, site.lcce.freebind);
   const { transport: sockets, protection } = shell;
   const namespaces = new Namespaces(site, { core: shell, sockets, listeners, datapath, protection, log });
@@ -85,6 +92,7 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
     await Promise.all([telemetry?.close(), watches.close(), namespaces.close()]);
     await datapath.close();
     protection.close();
+    manager.close();
     recording?.close();
   };
   try {
@@ -95,8 +103,9 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
     await namespaces.start();
     const following = new Following({ log, hooks, transitions, listeners, namespaces, watches, shell });
     const reloader = new Reloader(site, configPath, (before, after) => following.follow(before, after), log);
-    signals.onHangUp(() => shell.stopping || reloader.reload());
-    const daemon = { core, shell, datapath, version, reloader };
+    const reload = () => manager.reloading(() => reloader.reload());
+    signals.onHangUp(() => shell.stopping || reload());
+    const daemon = { core, shell, datapath, version, reloader, reload };
     if (metrics !== undefined) telemetry = await openTelemetry(metrics, { lcce, datapath, hooks, version }, log);
     const admin = await openAdminSocket(adminSocket, (request) => administer(request, daemon));
     await watches.startCircuits();
@@ -108,11 +117,13 @@ async function serve({ site, configPath, signals, recordPath }: RunOptions, log:
       message: `l2tpv3-lcc ${version} is ready: ${tunnels} from ${configPath}, datapath ${datapath.name}`,
       details: { datapath: datapath.name, listen: listenWithin(site, undefined).map(listenText).join(" ") },
     });
+    manager.ready({ view: () => core.view(), alive: () => shell.overdueMs < STUCK_MS && datapath.responds() });
     // After the first SCCRQs are out: the thread is ready before the answers come.
     datapath.prepare();
     const signal = await signals.first;
     const message = `${signal}: closing every control connection; again to stop at once`;
     log.write({ level: "info", event: "stopping", message });
+    manager.stopping();
     shell.accept({ type: "shutdown" });
     // Every StopCCN acknowledged, or given up on after a retransmission cycle.
     await Promise.race([shell.idle(), signals.second]);

@@ -90,6 +90,11 @@ export class Shell {
     return this.#stopping;
   }
 
+  /** For how long something has been due that the core had no turn for, in milliseconds. */
+  get overdueMs(): number {
+    return Math.max(0, monotonicNow() - (this.#core.nextDeadline() ?? Number.POSITIVE_INFINITY));
+  }
+
   /** Datagrams that wait in the sockets are taken together: one acknowledgement serves them all. */
   #acceptSoon(input: Input): void {
     if (this.#closed) return;

@@ -16,21 +16,26 @@ export interface KernelFacts {
 
 /** Kernel 6.12 is where deleting sessions got fast; all from 4.x on can do what is needed. */
 const FAST_DELETES = [6, 12] as const;
+/** From 5.7 on everyone may bind a socket to a device (SO_BINDTODEVICE) that is not bound to one yet. */
+const BINDING_FOR_ALL = [5, 7] as const;
 
 export function checkKernel(facts: KernelFacts, plan: Plan): Finding[] {
   return [checkRelease(facts), checkL2tp(facts, plan), ...checkModules(facts, plan), checkUserspace(facts, plan)];
 }
 
 function checkRelease({ release }: KernelFacts): Finding {
-  const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
-  const isFast = major > FAST_DELETES[0] || (major === FAST_DELETES[0] && minor >= FAST_DELETES[1]);
-  if (isFast) return ok("kernel", `Linux ${release}`);
+  if (isFrom(release, FAST_DELETES)) return ok("kernel", `Linux ${release}`);
   return finding(
     "kernel",
     "note",
     `Linux ${release}, which takes about 37 ms to delete a session`,
     "with hundreds of sessions take a kernel from 6.12 on",
   );
+}
+
+function isFrom(release: string, [first, second]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
+  return major > first || (major === first && minor >= second);
 }
 
 /** How bad it is that the kernel's datapath cannot be had. */
@@ -82,23 +87,24 @@ function checkUserspace({ userspaceFlaw }: KernelFacts, plan: Plan): Finding {
 const CAPABILITIES = [
   ["CAP_NET_ADMIN", 12n, "tunnels and interfaces cannot be made"],
   ["CAP_NET_BIND_SERVICE", 10n, "ports below 1024 cannot be bound"],
-  ["CAP_NET_RAW", 13n, "sockets cannot be bound to a device, nor L2TP be carried over IP"],
+  ["CAP_NET_RAW", 13n, "Linux before 5.7 lets no socket be bound to a device"],
   ["CAP_SYS_MODULE", 16n, "missing kernel modules cannot be loaded"],
   ["CAP_SYS_ADMIN", 21n, "other network namespaces cannot be entered"],
 ] as const;
 
 /** Those of the doctor itself: who starts it as the daemon is started sees what the daemon will have. */
-export function checkCapabilities({ capabilities }: Pick<KernelFacts, "capabilities">, plan: Plan): Finding[] {
+export function checkCapabilities(facts: Pick<KernelFacts, "capabilities" | "release">, plan: Plan): Finding[] {
   return CAPABILITIES.map(([name, bit, without]) => {
-    if (((capabilities >> bit) & 1n) === 1n) return ok(`capability ${name}`, "this process has it");
+    if (((facts.capabilities >> bit) & 1n) === 1n) return ok(`capability ${name}`, "this process has it");
     const lacks = `this process has it not: ${without}`;
-    if (!needed(name, plan)) return finding(`capability ${name}`, "note", lacks, "not needed with this configuration");
+    if (!needed(name, plan, facts.release))
+      return finding(`capability ${name}`, "note", lacks, "not needed with this configuration");
     const advice = "start the daemon as root, or grant it in its systemd unit with AmbientCapabilities=";
     return finding(`capability ${name}`, name === "CAP_NET_ADMIN" ? "error" : "warning", lacks, advice);
   });
 }
 
-function needed(name: (typeof CAPABILITIES)[number][0], { lcce, tunnels }: Plan): boolean {
+function needed(name: (typeof CAPABILITIES)[number][0], { lcce, tunnels }: Plan, release: string): boolean {
   const ports = [...lcce.listen.map(({ port }) => port), ...tunnels.map(({ localPort }) => localPort)];
   switch (name) {
     case "CAP_NET_ADMIN":
@@ -106,7 +112,7 @@ function needed(name: (typeof CAPABILITIES)[number][0], { lcce, tunnels }: Plan)
     case "CAP_NET_BIND_SERVICE":
       return ports.some((port) => port > 0 && port < 1024);
     case "CAP_NET_RAW":
-      return tunnels.some(({ bindDevice, encapsulation }) => bindDevice !== undefined || encapsulation === "ip");
+      return !isFrom(release, BINDING_FOR_ALL) && tunnels.some(({ bindDevice }) => bindDevice !== undefined);
     case "CAP_SYS_MODULE":
       return lcce.datapath === "kernel";
     case "CAP_SYS_ADMIN":

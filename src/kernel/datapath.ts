@@ -147,6 +147,8 @@ export interface Datapath {
   deleteSession(localSessionId: number): Promise<void>;
   /** Counters of every session, or of those of one tunnel. */
   counters(localControlConnectionId?: number): Promise<readonly SessionCounters[]>;
+  /** Whether each of its threads has taken a turn since the last time this was asked; one that is busy has until the next. */
+  responds(): boolean;
   /** Removes everything that is left and ends the worker. */
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { closeSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import { Heartbeat } from "./heartbeat.ts";
 import { KernelError } from "./kernel-error.ts";
 import { eventfd, SOCK_NONBLOCK } from "./libc.ts";
 import type { WorkerAnswer, WorkerCommand, WorkerMessage, WorkerRequest, WorkerSetup } from "./userspace-messages.ts";
@@ -19,7 +20,7 @@ const WAKE_UP = new Uint8Array(BigUint64Array.of(1n).buffer);
 export class ForwardingThread {
   readonly #worker: Worker;
   readonly #eventFd = eventfd(0, SOCK_NONBLOCK);
-  readonly #stop = new SharedArrayBuffer(4);
+  readonly #heartbeat = new Heartbeat();
   readonly #pending = new Map<number, Pending>();
   readonly #ended: Promise<void>;
   #serial = 0;
@@ -28,7 +29,7 @@ export class ForwardingThread {
 
   /** `fail` is called once, should the thread end without having been asked to. */
   constructor(netns: string | undefined, hear: (event: WorkerEvent) => void, fail: (error: KernelError) => void) {
-    const workerData: WorkerSetup = { eventFd: this.#eventFd, stop: this.#stop, netns };
+    const workerData: WorkerSetup = { eventFd: this.#eventFd, heartbeat: this.#heartbeat.shared, netns };
     // Without tracking: it opens devices whose descriptors become ours, and must not close them when it ends.
     const options = { workerData, trackUnmanagedFds: false };
     this.#worker = new Worker(new URL("./userspace-worker.js", import.meta.url), options);
@@ -60,6 +61,12 @@ export class ForwardingThread {
     });
   }
 
+  /** Whether it has taken a turn since the last time this was asked. One that has failed is not waited for. */
+  responds(): boolean {
+    if (this.#failure !== undefined) return true;
+    return this.#heartbeat.hasTurned(() => void writeSync(this.#eventFd, WAKE_UP));
+  }
+
   /** Resolves when the thread is gone. */
   async end(): Promise<void> {
     this.#closing = true;
@@ -84,7 +91,7 @@ export class ForwardingThread {
   }
 
   readonly #interrupt = (): void => {
-    Atomics.store(new Int32Array(this.#stop), 0, 1);
+    this.#heartbeat.stop();
     writeSync(this.#eventFd, WAKE_UP);
   };
 }

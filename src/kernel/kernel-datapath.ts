@@ -111,6 +111,10 @@ export class KernelDatapath implements Datapath {
     return (await this.#ask({ type: "counters", localControlConnectionId })).counters ?? [];
   }
 
+  responds(): boolean {
+    return this.#thread?.responds() ?? true;
+  }
+
   async close(): Promise<void> {
     const isNeeded = this.#thread !== undefined || this.#remnants.length > 0;
     if (isNeeded && this.#closed === undefined) {

@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import type { DatapathNews } from "./datapath.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { eventfd, SOCK_NONBLOCK } from "./libc.ts";
 import type { Completion, Job } from "./operations.ts";
 
@@ -17,12 +18,14 @@ export interface KernelThreadEvents {
 
 export interface KernelThread {
   post(jobs: readonly Job[]): void;
+  /** Whether it has taken a turn since the last time this was asked. */
+  responds(): boolean;
 }
 
 export interface KernelThreadSetup {
   readonly eventFd: number;
-  /** One Int32: not 0 when the thread shall end at once. */
-  readonly stop: SharedArrayBuffer;
+  /** Of its `Heartbeat`. */
+  readonly heartbeat: SharedArrayBuffer;
   /** Network namespace that the thread lives in; `undefined`: the daemon's own. */
   readonly netns: string | undefined;
 }
@@ -38,7 +41,8 @@ const WAKE_UP = new Uint8Array(BigUint64Array.of(1n).buffer);
 /** The compiled worker stands beside the compiled version of this file: threads do not run from the sources. */
 export function startKernelThread(events: KernelThreadEvents, netns?: string): KernelThread {
   const eventFd = eventfd(0, SOCK_NONBLOCK);
-  const workerData: KernelThreadSetup = { eventFd, stop: new SharedArrayBuffer(4), netns };
+  const heartbeat = new Heartbeat();
+  const workerData: KernelThreadSetup = { eventFd, heartbeat: heartbeat.shared, netns };
   const worker = new Worker(new URL("./kernel-worker.js", import.meta.url), {
     name: "kernel",
     workerData,
@@ -51,7 +55,7 @@ export function startKernelThread(events: KernelThreadEvents, netns?: string): K
   };
   // Without this `process.exit` would wait until the thread's poll returns.
   const interrupt = () => {
-    Atomics.store(new Int32Array(workerData.stop), 0, 1);
+    heartbeat.stop();
     wake();
   };
   process.on("exit", interrupt);
@@ -72,5 +76,6 @@ export function startKernelThread(events: KernelThreadEvents, netns?: string): K
       worker.postMessage(jobs);
       wake();
     },
+    responds: () => hasEnded || heartbeat.hasTurned(wake),
   };
 }

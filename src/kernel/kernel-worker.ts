@@ -1,5 +1,6 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { DatapathNews } from "./datapath.ts";
+import { Pulse } from "./heartbeat.ts";
 import type { KernelCalls } from "./kernel-operations.ts";
 import type { KernelThreadMessage, KernelThreadSetup } from "./kernel-thread.ts";
 import { KernelWatch } from "./kernel-watch.ts";
@@ -20,7 +21,7 @@ if (port === null) throw new Error("kernel-worker runs as a worker thread only")
 /** struct pollfd. */
 const POLL_OCTETS = 8;
 const setup: KernelThreadSetup = workerData;
-const stop = new Int32Array(setup.stop);
+const pulse = new Pulse(setup.heartbeat);
 const wakeUps = Buffer.alloc(8);
 // Before any socket is made.
 enterNamespace(setup.netns);
@@ -81,7 +82,7 @@ function sweep(): void {
 
 function run(): void {
   sweep();
-  while (!queue.closed && Atomics.load(stop, 0) === 0) {
+  while (!queue.closed && pulse.beat()) {
     takeJobs();
     const delayMs = queue.step() ?? Number.POSITIVE_INFINITY;
     const watchDelayMs = watch.step();

@@ -44,6 +44,7 @@ const functions = {
   setns: libc.func("int setns(int fd, int kind)"),
 };
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -67,6 +68,7 @@ export const IPV6_V6ONLY = 26;
 /** L2TP over IP (RFC 3931 4.1.1). */
 export const IPPROTO_L2TP = 115;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 export const MSG_TRUNC = 0x20;
 export const POLLIN = 0x01;
 export const EPOLLIN = 0x01;

@@ -106,6 +106,11 @@ export class NamespacedDatapath implements Datapath {
     this.#leaving.delete(left);
   }
 
+  responds(): boolean {
+    // Each of them is asked, whatever the others say.
+    return [...this.#members.values()].map(({ datapath }) => datapath.responds()).every(Boolean);
+  }
+
   async close(): Promise<void> {
     const members = [...this.#members.values()];
     await Promise.all([...members.map(({ datapath }) => datapath.close()), ...this.#leaving]);

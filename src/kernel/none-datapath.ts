@@ -25,5 +25,9 @@ export class NoneDatapath implements Datapath {
     return [];
   }
 
+  responds(): boolean {
+    return true;
+  }
+
   async close(): Promise<void> {}
 }

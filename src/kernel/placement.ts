@@ -54,7 +54,7 @@ export function applyPlacement(fd: number): void {
 
 const HINTS: Readonly<Record<string, string>> = {
   ENODEV: "this machine has no such interface",
-  EPERM: "not permitted; it needs CAP_NET_RAW",
+  EPERM: "not permitted; before Linux 5.7 it needs CAP_NET_RAW",
 };
 
 function refusal(device: string, cause: unknown): unknown {

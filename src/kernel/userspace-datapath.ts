@@ -190,6 +190,10 @@ export class UserspaceDatapath implements Datapath {
     return (await this.#look(localControlConnectionId)).discarded;
   }
 
+  responds(): boolean {
+    return this.#thread?.responds() ?? true;
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#inOrder(async () => {
       // One by one, so that the sockets are what they were before: the daemon may go on with its own descriptors.

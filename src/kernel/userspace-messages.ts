@@ -57,7 +57,7 @@ export type WorkerMessage =
 export interface WorkerSetup {
   readonly eventFd: number;
   /** One Int32: not 0 when the thread shall end at once. */
-  readonly stop: SharedArrayBuffer;
+  readonly heartbeat: SharedArrayBuffer;
   /** Network namespace that the thread lives in; `undefined`: the daemon's own. */
   readonly netns: string | undefined;
 }

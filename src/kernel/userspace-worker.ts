@@ -7,6 +7,7 @@ import { DeviceKeeper } from "./device-keeper.ts";
 import { DEVICE_GROUPS, decodeDeviceNews, ROUTE_GROUPS } from "./device-news.ts";
 import { EventSocket } from "./event-socket.ts";
 import { Forwarder } from "./forwarder.ts";
+import { Pulse } from "./heartbeat.ts";
 import { longerCookie, overheadOf } from "./inner-mtu.ts";
 import { KernelError } from "./kernel-error.ts";
 import { read, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_SOCKET } from "./libc.ts";
@@ -35,7 +36,7 @@ function refuse(errno: string, command: string, message: string): never {
 class UserspaceWorker {
   readonly #port: MessagePort;
   readonly #setup: WorkerSetup;
-  readonly #stop: Int32Array;
+  readonly #pulse: Pulse;
   readonly #wakeUps = Buffer.alloc(8);
   readonly #forwarder: Forwarder;
   readonly #links = new NetlinkSocket(NETLINK_ROUTE);
@@ -58,7 +59,7 @@ class UserspaceWorker {
   constructor(port: MessagePort, setup: WorkerSetup) {
     this.#port = port;
     this.#setup = setup;
-    this.#stop = new Int32Array(setup.stop);
+    this.#pulse = new Pulse(setup.heartbeat);
     this.#forwarder = new Forwarder({
       controlDatagram: (localControlConnectionId, octets) =>
         this.#post({ type: "control-datagram", localControlConnectionId, octets }, [octets.buffer as ArrayBuffer]),
@@ -70,7 +71,7 @@ class UserspaceWorker {
 
   run(): void {
     try {
-      while (!this.#closed && Atomics.load(this.#stop, 0) === 0) {
+      while (!this.#closed && this.#pulse.beat()) {
         const now = performance.now();
         if (now >= this.#keepAt) this.#keepAt = now + this.#keeper.step();
         const patience = Math.ceil(Math.max(0, this.#keepAt - performance.now()));

@@ -17,8 +17,13 @@ export interface VmOptions {
   readonly args?: readonly string[];
   /** Milliseconds that the script may take, booting not included. Default 120,000. */
   readonly timeoutMs?: number;
-  /** Debian packages that the guest has besides its own system, with the libraries that they depend on. */
+  /**
+   * Debian packages that the guest has besides its own system, with the libraries that they depend on. With "systemd" among
+   * them that is the first process, and the script a service.
+   */
   readonly packages?: readonly string[];
+  /** The Debian release that these are of; default: the machine's own. */
+  readonly packagesFrom?: string;
   /** Receives the files that the script leaves in /out. */
   readonly outDir?: string;
   /** The Debian release whose kernel runs. Default "bookworm". */
@@ -91,8 +96,15 @@ async function bootAndRun(options: VmOptions, vmlinux: string, base: string, scr
   const nonce = randomBytes(8).toString("hex");
   const collectFiles = options.outDir !== undefined;
   const names = options.packages ?? [];
-  const packages = names.length === 0 ? undefined : await providePackages(names);
-  await appendProject(initramfs, { script: options.script, args: options.args ?? [], nonce, collectFiles, packages });
+  const packages = names.length === 0 ? undefined : await providePackages(names, options.packagesFrom);
+  await appendProject(initramfs, {
+    script: options.script,
+    args: options.args ?? [],
+    nonce,
+    collectFiles,
+    packages,
+    systemd: names.includes("systemd"),
+  });
   const guest = {
     vmlinux,
     initramfs,

@@ -1,36 +1,41 @@
-import { readdir, readlink, rm } from "node:fs/promises";
+import { readdir, readlink, rm, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { ArchiveEntry } from "./cpio.ts";
 import { buildOnce, cacheFolder } from "./host.ts";
-import { dependenciesOf, type PackageSource, unpackPackages } from "./packages.ts";
+import { dependenciesOf, type PackageSource, packageSource, unpackPackages } from "./packages.ts";
 
-/** What this machine, and the guest, have of themselves. */
+/** What this machine, and a guest of the same release, have of themselves. */
 const PRESENT = new Set(["libc6", "libgcc-s1", "libpam0g", "libpam-runtime"]);
 const WANTED = /^(?:lib|softether-|strongswan-)/;
-const USELESS = /^usr\/share\/(?:doc|man|lintian|locale)\/|^(?:etc\/(?:apparmor\.d|init\.d)|usr\/lib\/systemd)\//;
+const USELESS =
+  /^usr\/share\/(?:doc|man|lintian|locale|bash-completion|zsh)\/|^(?:etc\/(?:apparmor\.d|init\.d)|usr\/lib\/systemd\/catalog)\//;
 
 const MACHINE: PackageSource = { options: [] };
 
 /**
- * The folder below which Debian packages of this machine's release are unpacked, with the libraries that they depend on.
- * Nothing is installed: a package that brings a service would start it here. The folder is kept in the cache.
+ * The folder below which Debian packages of this machine's release, or of `suite`, are unpacked, with the libraries that they
+ * depend on; those of another release with its own C library. Nothing is installed: a package that brings a service would
+ * start it here. The folder is kept in the cache.
  */
-export async function providePackages(names: readonly string[]): Promise<string> {
-  const folder = join(cacheFolder(), "packages", [...names].sort().join("+"));
+export async function providePackages(names: readonly string[], suite?: string): Promise<string> {
+  const name = [...(suite === undefined ? [] : [suite]), ...[...names].sort()].join("+");
+  const folder = join(cacheFolder(), "packages", name);
   await buildOnce(folder, async (target) => {
-    await unpackPackages(MACHINE, await withDependencies(names), target);
+    const source =
+      suite === undefined ? MACHINE : await packageSource(suite, join(cacheFolder(), "packages", "apt", suite));
+    await unpackPackages(source, await withDependencies(names, source), target);
     const archives = (await readdir(target)).filter((name) => name.endsWith(".deb"));
     await Promise.all(archives.map((name) => rm(join(target, name))));
   });
   return folder;
 }
 
-async function withDependencies(names: readonly string[]): Promise<readonly string[]> {
+async function withDependencies(names: readonly string[], source: PackageSource): Promise<readonly string[]> {
   const found = new Set(names);
   // What is added while the loop runs is visited too.
   for (const name of found) {
-    for (const dependency of await dependenciesOf(MACHINE, name, WANTED)) {
-      if (!PRESENT.has(dependency)) found.add(dependency);
+    for (const dependency of await dependenciesOf(source, name, WANTED)) {
+      if (source !== MACHINE || !PRESENT.has(dependency)) found.add(dependency);
     }
   }
   return [...found];
@@ -50,7 +55,7 @@ export async function addPackages(archive: Map<string, ArchiveEntry>, folder: st
       .replace(/^(?=(?:bin|sbin|lib|lib64)\/)/, "usr/")
       .replace(/^usr\/sbin\//, "usr/bin/");
     if (USELESS.test(path)) continue;
-    if (entry.isFile()) archive.set(path, { type: "copy", from, mode: 0o755 });
+    if (entry.isFile()) archive.set(path, { type: "copy", from, mode: (await stat(from)).mode & 0o777 });
     if (entry.isSymbolicLink()) archive.set(path, { type: "link", to: await readlink(from) });
   }
 }

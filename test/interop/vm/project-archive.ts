@@ -17,6 +17,8 @@ export interface Job {
   readonly collectFiles: boolean;
   /** The folder of unpacked packages that the guest gets. */
   readonly packages: string | undefined;
+  /** They have a systemd, which shall be the first process. */
+  readonly systemd: boolean;
 }
 
 /** Appends what changes from run to run: the project as built, init and the script. */
@@ -55,6 +57,7 @@ function jobText(job: Job, script: string): string {
   return [
     `VM_NONCE=${job.nonce}`,
     `VM_COLLECT=${job.collectFiles ? "yes" : ""}`,
+    `VM_SYSTEMD=${job.systemd ? "yes" : ""}`,
     `VM_COMMAND=(${words.join(" ")})`,
     `export LAB=/${GUEST_PROJECT}/${GUEST_SCRIPTS}`,
     "",

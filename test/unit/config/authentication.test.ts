@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ConfigError } from "../../../src/config/config-error.ts";
 import { loadSite, parseSite } from "../../../src/config/load.ts";
+import { exposureOf } from "../../../src/config/secret-file.ts";
 import type { AuthenticationConfiguration } from "../../../src/control/configuration.ts";
 
 const octets = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -186,6 +187,13 @@ describe("secret files", () => {
         `site.toml:3: tunnel.t.secret_file: "a" is open to its group (mode 0${mode.toString(8)}); chmod 600 keeps it to its owner`,
       ],
     });
+  });
+
+  test("the group's bits of a credential of systemd's mean nothing, those of others do", () => {
+    const path = "/run/credentials/l2tpv3-lcc.service/paris";
+    expect([exposureOf(path, 0o100400), exposureOf(path, 0o100440)]).toEqual([undefined, undefined]);
+    expect(exposureOf(path, 0o100444)).toMatchObject({ refused: true });
+    expect(exposureOf(`/srv${path}`, 0o100440)).toMatchObject({ refused: false });
   });
 
   test("a line end of another system gives a warning", () => {

@@ -15,6 +15,7 @@ let datapath: KernelDatapath;
 let posts: (readonly Job[])[];
 let events: KernelThreadEvents | undefined;
 let lost: string[];
+let responds: boolean;
 let fd: number;
 
 beforeEach(() => {
@@ -22,6 +23,7 @@ beforeEach(() => {
   posts = [];
   events = undefined;
   lost = [];
+  responds = true;
   fd = openConnectionSocket({ local: { address: "127.0.0.1", port: 0 } });
   const heard = {
     sessionLost: (id: number) => lost.push(`session ${id}`),
@@ -52,6 +54,7 @@ beforeEach(() => {
         queue.push(jobs);
         setImmediate(work);
       },
+      responds: () => responds,
     };
   });
 });
@@ -204,4 +207,16 @@ test("after close nothing is accepted", async () => {
   await datapath.close();
   await expect(datapath.createSession(session(1))).rejects.toMatchObject({ errno: "ESHUTDOWN" });
   expect(kernel.tunnels.size).toBe(0);
+});
+
+test("it responds as its thread does; without one, and with one that has failed, there is nobody to wait for", async () => {
+  responds = false;
+  expect(datapath.responds()).toBe(true);
+  await datapath.createTunnel(tunnel(7, fd));
+  expect(datapath.responds()).toBe(false);
+  responds = true;
+  expect(datapath.responds()).toBe(true);
+  responds = false;
+  events?.failed(new Error("of old age"));
+  expect(datapath.responds()).toBe(true);
 });

@@ -11,6 +11,7 @@ class FakeDatapath implements Datapath {
   readonly events: DatapathEvents;
   /** What `close` waits for. */
   closing: Promise<void> = Promise.resolve();
+  responding = true;
 
   constructor(events: DatapathEvents) {
     this.events = events;
@@ -29,6 +30,11 @@ class FakeDatapath implements Datapath {
     const numbers = { receivedPackets: 1, receivedOctets: 1, receiveErrors: 0, sequenceDiscards: 0 };
     const sent = { sentPackets: 1, sentOctets: 1, sendErrors: 0 };
     return [{ localControlConnectionId, localSessionId: this.asked.length, ...numbers, ...sent }];
+  }
+
+  responds() {
+    this.asked.push("responds?");
+    return this.responding;
   }
 
   async close() {
@@ -144,4 +150,14 @@ test("a namespace that is left is begun anew by the next tunnel, and the old one
   expect(asked("blue")?.[1]).toEqual(["+3", "close"]);
   await datapath.leave("red");
   expect(opened.has("red")).toBe(false);
+});
+
+test("it responds when those of all namespaces do, and every one of them is asked", async () => {
+  await datapath.createTunnel(tunnel(1, "blue"));
+  const [own] = opened.get(undefined) ?? [];
+  const [blue] = opened.get("blue") ?? [];
+  expect(datapath.responds()).toBe(true);
+  if (own !== undefined) own.responding = false;
+  expect(datapath.responds()).toBe(false);
+  expect(blue?.asked).toEqual(["+1", "responds?", "responds?"]);
 });

@@ -1,9 +1,15 @@
 #!/bin/bash
-# First process of the guest: runs the job of /etc/vm-job and tells its exit code on the console.
+# First process of the guest: runs the job of /etc/vm-job and tells its exit code on the console. Where systemd is the first
+# process this is a service of its.
 export PATH=/usr/bin HOME=/root TERM=dumb
-mount -a
-ip link set lo up
+if (($$ == 1)); then
+  mount -a
+  ip link set lo up
+fi
 . /etc/vm-job
+if [[ $VM_SYSTEMD && $$ == 1 ]]; then
+  . "$LAB/boot-systemd.sh"
+fi
 cd /app || exit
 
 # Through a pipe, because a program must not take the console for a terminal.
@@ -18,7 +24,7 @@ status=$?
 leftovers=()
 for process in /proc/[0-9]*; do
   pid=${process#/proc/}
-  [[ $pid == 1 || $pid == "$printer" ]] || leftovers+=("$pid")
+  [[ $pid == 1 || $pid == "$$" || $pid == "$printer" ]] || leftovers+=("$pid")
 done
 kill -KILL "${leftovers[@]}" 2>/dev/null
 wait "$printer"
