@@ -1,4 +1,5 @@
 // What is in the Debian package, and where: the tree that dpkg-deb packs.
+import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -43,7 +44,9 @@ export function fillTree(tree, architecture) {
   put("README.md", `${DOCUMENTS}/README.md`);
   putCompressed(join(root, "CHANGELOG.md"), join(tree, DOCUMENTS, "changelog.gz"));
   writeFileSync(join(tree, DOCUMENTS, "copyright"), copyright());
+  put("docs/show.schema.json", `${DOCUMENTS}/show.schema.json`);
   putManuals(tree);
+  putCompletions(tree);
 }
 
 /** The folders of the packages that an installation without development dependencies has. */
@@ -81,12 +84,25 @@ function requireNativeParts(tree, architecture) {
   }
 }
 
-/** man/NAME.SECTION, where they have been made. */
+/** man/NAME.SECTION. */
 function putManuals(tree) {
   const folder = join(root, "man");
-  const pages = existsSync(folder) ? readdirSync(folder).filter((name) => /\.[1-8]$/.test(name)) : [];
-  for (const page of pages) {
+  for (const page of readdirSync(folder)) {
     putCompressed(join(folder, page), join(tree, "usr/share/man", `man${page.at(-1)}`, `${page}.gz`));
+  }
+}
+
+/** What the program prints for each shell, where that looks for it. */
+const COMPLETIONS = {
+  bash: "usr/share/bash-completion/completions/l2tpv3-lcc",
+  zsh: "usr/share/zsh/vendor-completions/_l2tpv3-lcc",
+};
+
+function putCompletions(tree) {
+  for (const [shell, path] of Object.entries(COMPLETIONS)) {
+    mkdirSync(dirname(join(tree, path)), { recursive: true });
+    const program = join(root, "dist/src/main.js");
+    writeFileSync(join(tree, path), execFileSync(process.execPath, [program, "completion", shell]));
   }
 }
 

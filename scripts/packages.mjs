@@ -12,6 +12,8 @@ const PACKAGES = [
     command: "qemu-system-x86_64",
     purpose: "the virtual machine with a kernel that has L2TP",
   },
+  { name: "zsh", command: "zsh", purpose: "its completion of our commands" },
+  { name: "groff", command: "groff", purpose: "checking the manual pages" },
   { name: "kmod", command: "modprobe", purpose: "its modules" },
   { name: "lz4", command: "lz4", purpose: "unpacking its kernel" },
   { name: "zstd", command: "zstd", purpose: "the same" },

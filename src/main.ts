@@ -1,13 +1,15 @@
 #!/usr/bin/env -S node --enable-source-maps
-import { type Command, parseArguments, type RunCommand, USAGE } from "./cli/arguments.ts";
+import { type Command, parseArguments, type RunCommand } from "./cli/arguments.ts";
 import { complain, EXIT, type Terminal } from "./cli/terminal.ts";
 
 /** The composition root. Commands are imported when they are asked for: `show` need not load the daemon. */
 async function perform(command: Command, terminal: Terminal): Promise<number> {
   switch (command.command) {
-    case "help":
-      terminal.out(USAGE);
+    case "help": {
+      const { usage } = await import("./cli/usage.ts");
+      terminal.out(usage());
       return EXIT.done;
+    }
     case "version": {
       const { packageVersion } = await import("./daemon/version.ts");
       terminal.out(`l2tpv3-lcc ${packageVersion()}\n`);
@@ -20,6 +22,28 @@ async function perform(command: Command, terminal: Terminal): Promise<number> {
     case "show": {
       const { show } = await import("./cli/show.ts");
       return show(command, terminal, new Date());
+    }
+    case "events": {
+      const { events } = await import("./cli/events.ts");
+      return events(command, terminal, await interruptions());
+    }
+    case "completion": {
+      const { completionScript } = await import("./cli/completion.ts");
+      terminal.out(completionScript(command.shell));
+      return EXIT.done;
+    }
+    case "names": {
+      const { names } = await import("./cli/names.ts");
+      return names(command, terminal);
+    }
+    case "trace": {
+      const { trace } = await import("./cli/trace.ts");
+      return trace(command, terminal, await interruptions());
+    }
+    case "watch": {
+      const { watch } = await import("./cli/watch.ts");
+      const { openScreen } = await import("./cli/screen.ts");
+      return watch(command, terminal, { openScreen, interruption: await interruptions() });
     }
     case "open":
     case "close": {
@@ -47,6 +71,11 @@ async function perform(command: Command, terminal: Terminal): Promise<number> {
   }
 }
 
+async function interruptions() {
+  const { listenForInterruption } = await import("./cli/interruption.ts");
+  return listenForInterruption();
+}
+
 async function runDaemon({ conf: configPath, record }: RunCommand, terminal: Terminal): Promise<number> {
   const { listenForStopSignals } = await import("./daemon/stop-signals.ts");
   const signals = listenForStopSignals();
@@ -69,6 +98,7 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
 const terminal: Terminal = {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
+  width: () => Number(process.env["COLUMNS"]) || process.stdout.columns,
 };
 
 // `show | head` closes the pipe early: nothing is left to say then.

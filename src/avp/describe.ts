@@ -75,7 +75,8 @@ export function describeValues(decoded: DecodedMessage): string {
   return parts.join(", ");
 }
 
-function describeValue(value: unknown): string {
+/** A value for people: octets as hexadecimal digits, text in quotation marks. */
+export function describeValue(value: unknown): string {
   if (value instanceof Uint8Array) {
     return `0x${Array.from(value, (octet) => octet.toString(16).padStart(2, "0")).join("")}`;
   }

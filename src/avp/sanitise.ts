@@ -209,6 +209,16 @@ class Sanitiser {
   }
 }
 
+/** Nonces, cookies, challenges and digests: what a recording, or a trace, has not. */
+export function isSecretAvp(vendorId: number, type: number): boolean {
+  return isSecret(avpKey(vendorId, type));
+}
+
+/** Octets of the value of such an AVP before what is secret: a digest's type. */
+export function firstSecretOctet(vendorId: number, type: number): number {
+  return DIGEST_AVPS.has(avpKey(vendorId, type)) ? DIGEST_TYPE_LENGTH : 0;
+}
+
 function isSecret(key: number): boolean {
   return SECRET_AVPS.has(key) || DIGEST_AVPS.has(key);
 }

@@ -31,7 +31,7 @@ export async function askDaemon(
   return EXIT.failed;
 }
 
-async function socketPath({ conf, socket }: DaemonAddress, terminal: Terminal): Promise<string | undefined> {
+export async function socketPath({ conf, socket }: DaemonAddress, terminal: Terminal): Promise<string | undefined> {
   if (socket !== undefined) return socket;
   if (conf === undefined) return DEFAULT_ADMIN_SOCKET;
   // Loaded only here: without a file a command starts in half the time.
@@ -45,13 +45,13 @@ export function ask(path: string, request: AdminRequest): Promise<AdminReply> {
     const socket = connect(path);
     const fail = (reason: string) => {
       socket.destroy();
-      resolve({ ok: false, error: `no daemon at ${path}: ${reason}` });
+      resolve(noDaemon(path, reason));
     };
     let received = "";
     socket.setEncoding("utf8");
     socket.setTimeout(PATIENCE_MS, () => fail("no answer"));
     socket.on("connect", () => socket.end(`${JSON.stringify(request)}\n`));
-    socket.on("error", (error: NodeJS.ErrnoException) => fail(REASONS[error.code ?? ""] ?? error.message));
+    socket.on("error", (error) => fail(reasonOf(error)));
     socket.on("data", (text: string) => {
       received += text;
     });
@@ -63,7 +63,16 @@ export function ask(path: string, request: AdminRequest): Promise<AdminReply> {
   });
 }
 
-function parseReply(text: string): AdminReply | undefined {
+export function noDaemon(path: string, reason: string): Extract<AdminReply, { readonly ok: false }> {
+  return { ok: false, error: `no daemon at ${path}: ${reason}` };
+}
+
+/** Why there is nobody at a socket. */
+export function reasonOf(error: NodeJS.ErrnoException): string {
+  return REASONS[error.code ?? ""] ?? error.message;
+}
+
+export function parseReply(text: string): AdminReply | undefined {
   let reply: unknown;
   try {
     reply = JSON.parse(text);

@@ -2,6 +2,17 @@ import { parseArgs } from "node:util";
 import { didYouMean } from "../config/did-you-mean.ts";
 import { SHOW_SUBJECTS, type ShowSubject } from "../daemon/admin-protocol.ts";
 import { IMPORT_KINDS, type ImportKind } from "../import/kinds.ts";
+import {
+  COMMAND_WORDS,
+  type CommandName,
+  definitionOf,
+  OPTION_NAMES,
+  OPTIONS,
+  type OptionName,
+  optionDefinition,
+  SHELLS,
+  SHOW_IN_WORDS,
+} from "./command-table.ts";
 
 /** Where the daemon is found: `socket` goes before the admin_socket of the file `conf`. */
 export interface DaemonAddress {
@@ -18,7 +29,12 @@ export type Command =
   | ReplayCommand
   | ShowCommand
   | OpenCloseCommand
-  | ReloadCommand;
+  | ReloadCommand
+  | WatchCommand
+  | EventsCommand
+  | TraceCommand
+  | CompletionCommand
+  | NamesCommand;
 
 export interface RunCommand {
   readonly command: "run";
@@ -50,7 +66,8 @@ export interface ReplayCommand {
 
 export interface ShowCommand {
   readonly command: "show";
-  readonly what: ShowSubject | undefined;
+  /** "tunnel" and "session": that one, which `name` names, in words. */
+  readonly what: ShowSubject | (typeof SHOW_IN_WORDS)[number] | undefined;
   readonly name: string | undefined;
   readonly json: boolean;
   readonly daemon: DaemonAddress;
@@ -71,76 +88,45 @@ export interface ReloadCommand {
   readonly daemon: DaemonAddress;
 }
 
+export interface WatchCommand {
+  readonly command: "watch";
+  readonly daemon: DaemonAddress;
+}
+
+export interface EventsCommand {
+  readonly command: "events";
+  readonly json: boolean;
+  readonly daemon: DaemonAddress;
+}
+
+export interface TraceCommand {
+  readonly command: "trace";
+  readonly tunnel: string;
+  /** Hidden values, cookies, nonces, digests and challenges are shown. */
+  readonly secrets: boolean;
+  readonly json: boolean;
+  /** A new file. */
+  readonly pcap: string | undefined;
+  readonly daemon: DaemonAddress;
+}
+
+export interface CompletionCommand {
+  readonly command: "completion";
+  readonly shell: (typeof SHELLS)[number];
+}
+
+/** Of the completion's own scripts. */
+export interface NamesCommand {
+  readonly command: "names";
+  /** "targets": sessions too, as TUNNEL/SESSION. */
+  readonly kind: "tunnels" | "targets";
+  readonly daemon: DaemonAddress;
+}
+
 /** Wrong usage: one sentence that names the word. */
 export interface WrongUsage {
   readonly wrong: string;
 }
-
-const OPTIONS = {
-  conf: { type: "string", short: "c" },
-  record: { type: "string" },
-  socket: { type: "string" },
-  from: { type: "string" },
-  json: { type: "boolean" },
-  "dry-run": { type: "boolean" },
-  help: { type: "boolean", short: "h" },
-  version: { type: "boolean", short: "V" },
-} as const;
-
-type OptionName = keyof typeof OPTIONS;
-
-const COMMANDS = ["check", "show", "open", "close", "reload", "replay", "doctor", "import"] as const;
-type CommandName = (typeof COMMANDS)[number] | "run";
-
-/** Which options mean something to which command. */
-const TAKES: Readonly<Record<CommandName, readonly OptionName[]>> = {
-  run: ["conf", "record"],
-  check: ["conf"],
-  show: ["conf", "socket", "json"],
-  open: ["conf", "socket"],
-  close: ["conf", "socket"],
-  replay: ["json"],
-  reload: ["conf", "socket", "json", "dry-run"],
-  doctor: ["conf", "json"],
-  import: ["from"],
-};
-
-export const USAGE = `Usage:
-  l2tpv3-lcc --conf FILE            run the daemon in the foreground
-  l2tpv3-lcc check --conf FILE      check a configuration file
-  l2tpv3-lcc show [tunnels|sessions|counters] [NAME] [--json]
-                                    tell what is up; NAME: a tunnel, a session
-                                    or TUNNEL/SESSION
-  l2tpv3-lcc open TUNNEL[/SESSION]  bring up what was closed, or try again now
-  l2tpv3-lcc close TUNNEL[/SESSION] take down, until it is opened again
-  l2tpv3-lcc reload [--dry-run] [--json]
-                                    read the configuration again, change what
-                                    differs and nothing else, and tell it;
-                                    --dry-run: only tell it
-  l2tpv3-lcc doctor [--conf FILE] [--json]
-                                    look for what keeps it from working, on
-                                    this machine and on the way to each peer
-  l2tpv3-lcc import [--from KIND] FILE...
-                                    print a configuration made from what
-                                    ip -json l2tp show prints, from a script
-                                    with ip l2tp commands, or from that of a
-                                    Cisco router at the other end; -: standard
-                                    input
-  l2tpv3-lcc replay FILE [--json]   step through a recording of the daemon
-
-Options:
-  -c, --conf FILE     the configuration; tells the other commands the socket
-      --socket PATH   the daemon's admin socket
-      --json          show, doctor, reload, replay: JSON instead of words
-      --record FILE   the daemon: write every input to a new file, without
-                      secrets, for a bug report
-      --from KIND     import: ip-json, ip-text, ip-commands or cisco, where
-                      it is not recognised
-  -h, --help          this text
-  -V, --version       the version
-
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
-`;
 
 interface Words {
   readonly options: ReadonlyMap<OptionName, string | true>;
@@ -154,10 +140,11 @@ export function parseArguments(argv: readonly string[]): Command | WrongUsage {
   if (options.has("help")) return { command: "help" };
   if (options.has("version")) return { command: "version" };
   const [word, ...operands] = positionals;
-  const command = word === undefined ? "run" : COMMANDS.find((each) => each === word);
-  if (command === undefined) return { wrong: `unknown command "${word}"${didYouMean(word ?? "", COMMANDS)}` };
+  if (word === "names") return buildNames(operands, options);
+  const command = word === undefined ? "run" : COMMAND_WORDS.find((each) => each === word);
+  if (command === undefined) return { wrong: `unknown command "${word}"${didYouMean(word ?? "", COMMAND_WORDS)}` };
   for (const option of options.keys()) {
-    if (!TAKES[command].includes(option)) return { wrong: `--${option} means nothing to ${command}` };
+    if (!definitionOf(command).options.includes(option)) return { wrong: `--${option} means nothing to ${command}` };
   }
   return build(command, operands, options);
 }
@@ -179,9 +166,13 @@ function build(command: CommandName, operands: readonly string[], options: Words
     case "close":
       return buildOpenClose(command, operands, options);
     case "reload":
-      return operands[0] === undefined
-        ? { command, dryRun: options.has("dry-run"), json: options.has("json"), daemon: addressOf(options) }
-        : { wrong: `unexpected word "${operands[0]}"` };
+    case "watch":
+    case "events":
+      return buildWithoutOperands(command, operands, options);
+    case "completion":
+      return buildCompletion(operands);
+    case "trace":
+      return buildTrace(operands, options);
   }
 }
 
@@ -199,8 +190,6 @@ function split(argv: readonly string[]): Words | WrongUsage {
   return { options, positionals };
 }
 
-const NEEDS: Readonly<Record<string, string>> = { socket: "a path", from: `a kind: ${IMPORT_KINDS.join(", ")}` };
-
 function take(
   options: Map<OptionName, string | true>,
   name: string,
@@ -211,7 +200,7 @@ function take(
     const long = rawName.startsWith("--")
       ? didYouMean(
           rawName,
-          Object.keys(OPTIONS).map((each) => `--${each}`),
+          OPTION_NAMES.map((each) => `--${each}`),
         )
       : "";
     return `unknown option ${rawName}${long}`;
@@ -221,7 +210,7 @@ function take(
     options.set(name, true);
     return value === undefined ? undefined : `--${name} takes no value`;
   }
-  if (value === undefined || value === "") return `--${name} needs ${NEEDS[name] ?? "a file"}`;
+  if (value === undefined || value === "") return `--${name} needs ${optionDefinition(name).value?.needs}`;
   options.set(name, value);
   return undefined;
 }
@@ -242,6 +231,42 @@ function buildWithFile(
   }
   const record = options.get("record");
   return command === "check" ? { command, conf } : { command, conf, record: record === true ? undefined : record };
+}
+
+function buildWithoutOperands(
+  command: "reload" | "watch" | "events",
+  [surplus]: readonly string[],
+  options: Words["options"],
+): Command | WrongUsage {
+  if (surplus !== undefined) return { wrong: `unexpected word "${surplus}"` };
+  const [daemon, json] = [addressOf(options), options.has("json")];
+  if (command === "reload") return { command, dryRun: options.has("dry-run"), json, daemon };
+  return command === "events" ? { command, json, daemon } : { command, daemon };
+}
+
+function buildTrace([tunnel, surplus]: readonly string[], options: Words["options"]): TraceCommand | WrongUsage {
+  if (tunnel === undefined) return { wrong: "trace needs a TUNNEL" };
+  if (surplus !== undefined) return { wrong: `unexpected word "${surplus}"` };
+  const pcap = options.get("pcap");
+  return {
+    command: "trace",
+    tunnel,
+    secrets: options.has("secrets"),
+    json: options.has("json"),
+    pcap: typeof pcap === "string" ? pcap : undefined,
+    daemon: addressOf(options),
+  };
+}
+
+function buildCompletion([word, surplus]: readonly string[]): CompletionCommand | WrongUsage {
+  const shell = SHELLS.find((each) => each === word);
+  if (shell === undefined) return { wrong: `completion needs a shell: ${SHELLS.join(", ")}` };
+  return surplus === undefined ? { command: "completion", shell } : { wrong: `unexpected word "${surplus}"` };
+}
+
+function buildNames([kind]: readonly string[], options: Words["options"]): NamesCommand | WrongUsage {
+  if (kind !== "tunnels" && kind !== "targets") return { wrong: "names needs a kind: tunnels, targets" };
+  return { command: "names", kind, daemon: addressOf(options) };
 }
 
 function buildDoctor([surplus]: readonly string[], options: Words["options"]): DoctorCommand | WrongUsage {
@@ -267,12 +292,17 @@ function buildReplay([file, surplus]: readonly string[], options: Words["options
   return { command: "replay", file, json: options.has("json") };
 }
 
+const SHOWABLE = [...SHOW_SUBJECTS, ...SHOW_IN_WORDS];
+
 function buildShow(operands: readonly string[], options: Words["options"]): ShowCommand | WrongUsage {
-  const what = SHOW_SUBJECTS.find((subject) => subject === operands[0]);
+  const what = SHOWABLE.find((subject) => subject === operands[0]);
   const [name, surplus] = what === undefined ? operands : operands.slice(1);
   if (surplus !== undefined) {
-    const hint = what === undefined ? didYouMean(name ?? "", SHOW_SUBJECTS) : "";
+    const hint = what === undefined ? didYouMean(name ?? "", SHOWABLE) : "";
     return { wrong: `unexpected word "${surplus}"${hint === "" ? "" : `, "${name}" is no subject${hint}`}` };
+  }
+  if (name === undefined && (what === "tunnel" || what === "session")) {
+    return { wrong: `show ${what} needs ${what === "tunnel" ? "a TUNNEL" : "a SESSION or TUNNEL/SESSION"}` };
   }
   return { command: "show", what, name, json: options.has("json"), daemon: addressOf(options) };
 }

@@ -12,11 +12,16 @@ export async function reload({ daemon, dryRun, json }: ReloadCommand, terminal: 
   }
   return askDaemon(daemon, { command: "reload", ...(dryRun ? { dryRun } : {}) }, terminal, (result) => {
     const report = result as ReloadReport;
-    if (json) terminal.out(`${JSON.stringify(report, null, 2)}\n`);
+    if (json) terminal.out(`${JSON.stringify(forPrograms(report), null, 2)}\n`);
     else print(report, terminal);
     const isInForce = dryRun || report.changes.every(({ action }) => action !== "restart");
     return report.problems.length === 0 && isInForce ? EXIT.done : EXIT.failed;
   });
+}
+
+/** Keys are written as in `show --json`. */
+function forPrograms({ dryRun, problems, warnings, changes }: ReloadReport) {
+  return { dry_run: dryRun, problems, warnings, changes };
 }
 
 function print({ problems, warnings, changes, dryRun }: ReloadReport, terminal: Terminal): void {

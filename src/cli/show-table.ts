@@ -1,56 +1,53 @@
 import type { ShowSubject } from "../daemon/admin-protocol.ts";
 import type { CounterReport, SessionReport, ShowReport, TunnelReport } from "../daemon/show-report.ts";
+import { cut, renderTable, type Table } from "./table.ts";
 import { printable } from "./terminal.ts";
 
-/** Columns of a table; numbers stand at the right. A row may have a remark below it. */
-interface Table {
-  readonly columns: readonly Column[];
-  readonly rows: readonly Row[];
+/**
+ * The report for people, ending with a line break. `now` is what ages are counted from; `width`, in characters, what lines
+ * have to fit, `undefined`: nothing.
+ */
+export function renderReport(report: ShowReport, what: ShowSubject | undefined, now: Date, width?: number): string {
+  const { hostname, router_id, datapath, version, tunnels } = report;
+  const head = `${hostname}  router id ${dottedQuad(router_id)}  datapath ${datapath}  l2tpv3-lcc ${version}`;
+  const body = tunnels.length === 0 ? ["no tunnels"] : bodyOf(tunnels, what, now, width);
+  return `${[cut(printable(head), width), "", ...body].join("\n")}\n`;
 }
 
-interface Column {
-  readonly title: string;
-  readonly widest: number;
-  readonly numeric?: boolean;
-}
-
-interface Row {
-  readonly cells: readonly string[];
-  readonly remark?: string;
-}
-
-/** The report for people, ending with a line break. `now` is what ages are counted from. */
-export function renderReport(report: ShowReport, what: ShowSubject | undefined, now: Date): string {
-  const head = `${report.hostname}  router id ${dottedQuad(report.router_id)}  datapath ${report.datapath}  l2tpv3-lcc ${report.version}`;
-  const lines = [printable(head), ""];
-  if (report.tunnels.length === 0) return `${[...lines, "no tunnels"].join("\n")}\n`;
+function bodyOf(
+  tunnels: readonly TunnelReport[],
+  what: ShowSubject | undefined,
+  now: Date,
+  width: number | undefined,
+): readonly string[] {
   switch (what) {
     case undefined:
-      lines.push(...renderTable(overview(report.tunnels, now)));
-      break;
+      return renderTable(overview(tunnels, now), width);
     case "tunnels":
-      lines.push(...renderTable(tunnelTable(report.tunnels, now)));
-      break;
+      return renderTable(tunnelTable(tunnels, now), width);
     case "sessions":
-      lines.push(...renderTable(sessionTable(report.tunnels, now)));
-      break;
-    case "counters":
-      lines.push(...renderTable(counterTable(report.tunnels)));
-      break;
+      return renderTable(sessionTable(tunnels, now), width);
+    case "counters": {
+      const lines = renderTable(counterTable(tunnels, String), width);
+      const fits = width === undefined || lines.every(({ length }) => length <= width);
+      return fits ? lines : renderTable(counterTable(tunnels, scaled), width);
+    }
   }
-  return `${lines.join("\n")}\n`;
 }
+
+/** An IPv4 address with its port. */
+const ADDRESS_WIDTH = 21;
 
 /** A line for each tunnel, and below it one for each of its sessions. */
 function overview(tunnels: readonly TunnelReport[], now: Date): Table {
   return {
     columns: [
-      { title: "TUNNEL / SESSION", widest: 26 },
-      { title: "STATE", widest: 17 },
-      { title: "PEER / INTERFACE", widest: 27 },
-      { title: "LOCAL ID", widest: 10, numeric: true },
-      { title: "REMOTE ID", widest: 10, numeric: true },
-      { title: "SINCE", widest: 7, numeric: true },
+      { title: "TUNNEL / SESSION" },
+      { title: "STATE" },
+      { title: "PEER / INTERFACE", least: ADDRESS_WIDTH },
+      { title: "LOCAL ID", numeric: true },
+      { title: "REMOTE ID", numeric: true },
+      { title: "SINCE", numeric: true },
     ],
     rows: tunnels.flatMap((tunnel) => [
       {
@@ -88,14 +85,14 @@ function remarkOf({ last_error, state, wrong_digests }: TunnelReport): string {
 function tunnelTable(tunnels: readonly TunnelReport[], now: Date): Table {
   return {
     columns: [
-      { title: "TUNNEL", widest: 20 },
-      { title: "STATE", widest: 14 },
-      { title: "PEER", widest: 21 },
-      { title: "PEER HOST NAME", widest: 16 },
-      { title: "PEER ROUTER ID", widest: 15 },
-      { title: "DIALECT", widest: 10 },
-      { title: "UP", widest: 9, numeric: true },
-      { title: "SINCE", widest: 7, numeric: true },
+      { title: "TUNNEL" },
+      { title: "STATE" },
+      { title: "PEER", least: ADDRESS_WIDTH },
+      { title: "PEER HOST NAME", spare: 1 },
+      { title: "PEER ROUTER ID", spare: 2 },
+      { title: "DIALECT", spare: 3 },
+      { title: "UP", numeric: true },
+      { title: "SINCE", numeric: true },
     ],
     rows: tunnels.map((tunnel) => ({
       cells: [
@@ -116,13 +113,13 @@ function tunnelTable(tunnels: readonly TunnelReport[], now: Date): Table {
 function sessionTable(tunnels: readonly TunnelReport[], now: Date): Table {
   return {
     columns: [
-      { title: "SESSION", widest: 28 },
-      { title: "STATE", widest: 17 },
-      { title: "INTERFACE", widest: 15 },
-      { title: "TYPE", widest: 9 },
-      { title: "COOKIES", widest: 7 },
-      { title: "CIRCUIT", widest: 9 },
-      { title: "SINCE", widest: 7, numeric: true },
+      { title: "SESSION", least: 16 },
+      { title: "STATE" },
+      { title: "INTERFACE" },
+      { title: "TYPE", spare: 1 },
+      { title: "COOKIES", spare: 2 },
+      { title: "CIRCUIT" },
+      { title: "SINCE", numeric: true },
     ],
     rows: sessionsOf(tunnels).map(({ name, session }) => ({
       cells: [
@@ -139,71 +136,44 @@ function sessionTable(tunnels: readonly TunnelReport[], now: Date): Table {
   };
 }
 
-const COUNTERS: readonly (readonly [title: string, key: keyof CounterReport, widest: number])[] = [
-  ["RX PACKETS", "received_packets", 12],
-  ["RX OCTETS", "received_octets", 15],
-  ["ERRORS", "receive_errors", 8],
-  ["TX PACKETS", "sent_packets", 12],
-  ["TX OCTETS", "sent_octets", 15],
-  ["ERRORS", "send_errors", 8],
+/** Cookie and sequence errors are among the errors. */
+const COUNTERS: readonly (readonly [title: string, key: keyof CounterReport, spare?: number])[] = [
+  ["RX PACKETS", "received_packets"],
+  ["RX OCTETS", "received_octets"],
+  ["ERRORS", "receive_errors"],
+  ["COOKIE", "cookie_discards", 1],
+  ["SEQUENCE", "sequence_discards", 2],
+  ["TX PACKETS", "sent_packets"],
+  ["TX OCTETS", "sent_octets"],
+  ["ERRORS", "send_errors"],
 ];
 
-function counterTable(tunnels: readonly TunnelReport[]): Table {
+function counterTable(tunnels: readonly TunnelReport[], write: (value: number) => string): Table {
   return {
     columns: [
-      { title: "SESSION", widest: 28 },
-      ...COUNTERS.map(([title, , widest]) => ({ title, widest, numeric: true })),
+      { title: "SESSION", least: 16 },
+      ...COUNTERS.map(([title, , spare]) => ({ title, numeric: true, ...(spare === undefined ? {} : { spare }) })),
     ],
     rows: sessionsOf(tunnels).map(({ name, session }) => ({
-      cells: [name, ...COUNTERS.map(([, key]) => String(session.counters[key]))],
+      cells: [name, ...COUNTERS.map(([, key]) => write(session.counters[key]))],
     })),
   };
+}
+
+const SCALES = ["", "k", "M", "G", "T", "P"];
+
+/** "18.4T": of more than six digits the first three, where there is no room for all. */
+export function scaled(value: number): string {
+  if (value < 1_000_000) return String(value);
+  let [rest, scale] = [value, 0];
+  while (rest >= 999.5 && scale < SCALES.length - 1) [rest, scale] = [rest / 1_000, scale + 1];
+  return `${rest < 99.95 ? rest.toFixed(1) : rest.toFixed(0)}${SCALES[scale]}`;
 }
 
 function sessionsOf(tunnels: readonly TunnelReport[]): readonly { name: string; session: SessionReport }[] {
   return tunnels.flatMap((tunnel) =>
     tunnel.sessions.map((session) => ({ name: `${tunnel.name}/${session.name}`, session })),
   );
-}
-
-function renderTable({ columns, rows }: Table): readonly string[] {
-  const fitted = rows.map(({ cells, remark }) => ({
-    cells: cells.map((cell, index) => shorten(printable(cell), columns[index])),
-    remark: printable(remark ?? ""),
-  }));
-  const widths = columns.map((column, index) =>
-    Math.max(column.title.length, ...fitted.map(({ cells }) => cells[index]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, index) => pad(cell, widths[index], columns[index]))
-      .join("  ")
-      .trimEnd();
-  return [
-    line(columns.map(({ title }) => title)),
-    ...fitted.flatMap(({ cells, remark }) => (remark === "" ? [line(cells)] : [line(cells), ...wrap(remark)])),
-  ];
-}
-
-/** Numbers are never shortened: half a number is wrong, half a name is not. */
-function shorten(cell: string, column: Column | undefined): string {
-  if (column === undefined || column.numeric === true || cell.length <= column.widest) return cell;
-  return `${cell.slice(0, column.widest - 1)}…`;
-}
-
-function pad(cell: string, width = 0, column: Column | undefined = undefined): string {
-  return column?.numeric === true ? cell.padStart(width) : cell.padEnd(width);
-}
-
-/** A sentence below its line, broken between words at 100 characters. */
-function wrap(sentence: string): readonly string[] {
-  const lines: string[] = [];
-  for (const word of sentence.split(" ")) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + word.length >= 96) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines.map((line, index) => `${index === 0 ? "    ! " : "      "}${line}`);
 }
 
 function identifier(value: number): string {
@@ -219,6 +189,6 @@ export function age(since: string, now: Date): string {
   return minutes > 0 ? `${minutes}m${seconds % 60}s` : `${seconds}s`;
 }
 
-function dottedQuad(value: number): string {
+export function dottedQuad(value: number): string {
   return [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff).join(".");
 }

@@ -2,6 +2,8 @@
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
+  /** Characters of a line, where something limits them: a terminal's width, or COLUMNS. */
+  width?(): number | undefined;
 }
 
 /** Exit codes of every command. */

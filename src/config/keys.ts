@@ -76,7 +76,7 @@ export const LCCE_KEYS = {
   admin_socket: key(
     absolutePath,
     DEFAULT_ADMIN_SOCKET,
-    "Unix socket that show, open, close and reload talk to: an absolute path of at most 107 octets.",
+    "Unix socket that show, watch, events, trace, open, close and reload talk to: an absolute path of at most 107 octets.",
   ),
   freebind: key(
     trueOrFalse,

@@ -7,6 +7,7 @@ import { receiveSessionMessage } from "./calls.ts";
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { Endpoint } from "./core.ts";
+import type { EndedBy } from "./ending.ts";
 import { takeOverSockets } from "./flows.ts";
 import { learnPeer, learnSender, openingFlaw } from "./handshake.ts";
 import { describeResult, type Result } from "./result-codes.ts";
@@ -21,7 +22,7 @@ interface Tunnel {
   readonly sessions: SessionTable;
   connections(turn: Turn): readonly ControlConnection[];
   step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void;
-  fail(reason: string, turn: Turn, connection: ControlConnection): void;
+  fail(reason: string, turn: Turn, connection: ControlConnection, by: EndedBy): void;
 }
 
 /** A message that is due in order on a connection that is open. */
@@ -95,7 +96,7 @@ function takeSccrp(
 function receiveStopCcn(tunnel: Tunnel, connection: ControlConnection, decoded: DecodedMessage, turn: Turn): void {
   const { resultCode } = avpsOf(decoded);
   const reason = `the peer closed the control connection (StopCCN): ${describeResult("StopCCN", resultCode)}`;
-  tunnel.fail(reason, turn, connection);
+  tunnel.fail(reason, turn, connection, "peer");
   // Only a peer that has proven itself may send us elsewhere (RFC 3931 5.4.2).
   if (connection.authentication.authenticated) {
     tunnel.state.alternatives = reachableFrom(tunnel.configuration.local, alternativesOf(resultCode));

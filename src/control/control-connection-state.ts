@@ -32,6 +32,8 @@ export interface ControlConnectionState {
   /** The interval of the configuration less up to a tenth, so that many connections do not beat as one. */
   helloIntervalMs: number;
   peerHostname: string;
+  /** Vendor Name AVP; "" where there was none. */
+  peerVendor: string;
   peerRouterId: number | undefined;
   peerPseudowireTypes: readonly number[];
   dialect: SpokenDialect;
@@ -75,6 +77,7 @@ export function initialState(
     elsewhere: undefined,
     helloIntervalMs: lessATenth(configuration.helloIntervalMs, entropy),
     peerHostname: "",
+    peerVendor: "",
     peerRouterId: undefined,
     peerPseudowireTypes: [],
     dialect: firstDialect(configuration.dialect),

@@ -93,6 +93,7 @@ export function learnPeer(connection: ControlConnection, decoded: DecodedMessage
   const avps = avpsOf(decoded);
   state.dialect = recogniseDialect(decoded, state.dialect);
   state.peerHostname = printable(avps.hostName ?? "");
+  state.peerVendor = printable(avps.vendorName ?? "");
   state.peerRouterId = avps.routerId;
   state.authentication.remoteChallenge = avps.challenge ?? new Uint8Array(0);
   state.peerPseudowireTypes = avps.pseudowireCapabilitiesList ?? [];

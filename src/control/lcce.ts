@@ -12,8 +12,10 @@ import type { LcceConfiguration, TunnelConfiguration } from "./configuration.ts"
 import { ControlConnection } from "./control-connection.ts";
 import type { ControlConnectionState } from "./control-connection-state.ts";
 import type { Core, Effect, Endpoint, Entropy, Input, Instant, LocalEndpoint } from "./core.ts";
+import { detailsOf, type TunnelDetails } from "./details.ts";
 import { encapsulationOf, endpointText, sameEndpoint } from "./endpoint.ts";
 import { refusal } from "./handshake.ts";
+import type { Correspondents } from "./message-owner.ts";
 import { isPlaceOf, tunnelFor } from "./peer-selection.ts";
 import { makeTunnel, reconfigure } from "./reconfigure.ts";
 import { RefusalLimit } from "./refusal-limit.ts";
@@ -263,6 +265,11 @@ export class Lcce implements Core {
     return tunnel === undefined ? witnesses : [tunnel.configuration.authentication, ...witnesses];
   }
 
+  /** To find out whose the control messages are that pass. */
+  get correspondents(): Correspondents {
+    return { connections: this.#connections, negotiated: this.#negotiated };
+  }
+
   #withConnection(id: number, act: (tunnel: AnyTunnel, connection: ControlConnection) => void): void {
     const connection = this.#connections.get(id);
     const tunnel = connection && this.#tunnelOf(connection);
@@ -434,6 +441,11 @@ export class Lcce implements Core {
   /** What is counted, of every tunnel in the order of the configuration. */
   statistics(): readonly TunnelStatistics[] {
     return Array.from(this.#tunnels.values(), (tunnel) => statisticsOf(tunnel, this.#connections));
+  }
+
+  /** What `show` tells beside the view, in the same order. */
+  details(): readonly TunnelDetails[] {
+    return Array.from(this.#tunnels.values(), (tunnel) => detailsOf(tunnel, this.#connections, this.#timers));
   }
 }
 

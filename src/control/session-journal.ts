@@ -1,3 +1,4 @@
+import { type EndedBy, noteEnding } from "./ending.ts";
 import { CDN, describeResult, type Result } from "./result-codes.ts";
 import type { SessionState } from "./session-state.ts";
 import type { LogContext, Turn } from "./turn.ts";
@@ -31,16 +32,21 @@ export class SessionJournal {
     this.note("session-established", `session is up on ${interfaceName}`, turn);
   }
 
-  fail(reason: string, turn: Turn): void {
-    this.#session.lastError = reason;
+  fail(reason: string, turn: Turn, by: EndedBy = "local"): void {
+    this.ended(by, reason, turn);
     this.#session.outcomes.failed += 1;
     turn.log("warn", "session-failed", reason, this.context);
   }
 
   /** It ends because somebody here wants it to. */
   closed(reason: string, turn: Turn): void {
-    this.#session.lastError = reason;
+    this.ended("local", reason, turn);
     this.note("session-closed", reason, turn);
+  }
+
+  /** Remembered, and no line in the log. */
+  ended(by: EndedBy, reason: string, turn: Turn): void {
+    noteEnding(this.#session, by, reason, turn.now);
   }
 
   /** What is wrong with the peer's message, and so the reason of the CDN that follows. */

@@ -3,6 +3,7 @@ import { type L2Sublayer, type Sequencing, sendsSequenced } from "./admission.ts
 import type { SessionConfiguration } from "./configuration.ts";
 import type { CircuitCondition, CircuitErrorCounts, DeviceSettings, Instant, SessionParameters } from "./core.ts";
 import type { Dialect } from "./dialects.ts";
+import type { Ending } from "./ending.ts";
 import type { Outcomes } from "./statistics.ts";
 
 export const NO_OCTETS = new Uint8Array(0);
@@ -60,6 +61,8 @@ export interface SessionState {
   closed: boolean;
   since: Instant;
   lastError: string;
+  /** How its last call or attempt ended; `undefined`: none has. */
+  ended: Ending | undefined;
 }
 
 export function initialSessionState(configuration: SessionConfiguration, now: Instant): SessionState {
@@ -94,6 +97,7 @@ export function initialSessionState(configuration: SessionConfiguration, now: In
     closed: false,
     since: now,
     lastError: "",
+    ended: undefined,
   };
 }
 

@@ -179,7 +179,7 @@ export class Session {
   }
 
   receiveCdn(result: Result | undefined, connection: ControlConnection, turn: Turn): void {
-    this.#journal.fail(`the peer closed the session (CDN): ${describeResult("CDN", result)}`, turn);
+    this.#journal.fail(`the peer closed the session (CDN): ${describeResult("CDN", result)}`, turn, "peer");
     this.#step({ type: "rx.CDN" }, undefined, connection, turn);
   }
 
@@ -310,7 +310,7 @@ export class Session {
   connectionLost(reason: string, turn: Turn): void {
     this.#retry.stop(turn);
     if (!this.busy) return;
-    this.state.lastError = reason;
+    this.#journal.ended("control-connection", reason, turn);
     this.#journal.note("session-closed", `session is down, ${this.configuration.interfaceName} is removed`, turn);
     // The datapath's tunnel is deleted as a whole.
     this.state.datapath = "none";

@@ -86,7 +86,8 @@ export class StaticSession implements AnySession {
   lower(reason: string, turn: Turn): void {
     const { state } = this;
     if (!state.forwarding) return;
-    Object.assign(state, { forwarding: false, lastError: reason, remoteCircuitStatus: 0 });
+    Object.assign(state, { forwarding: false, remoteCircuitStatus: 0 });
+    this.#journal.ended("control-connection", reason, turn);
     this.#enter("idle", turn);
     this.#journal.note("session-lowered", `session is down, ${this.configuration.interfaceName} is set down`, turn);
     turn.emit({ type: "lower-session", localSessionId: this.#numbers.localSessionId });
@@ -133,7 +134,7 @@ export class StaticSession implements AnySession {
   tunnelLost(reason: string, turn: Turn): void {
     this.#retry.stop(turn);
     if (!this.#asked) return;
-    this.state.lastError = reason;
+    this.#journal.ended("control-connection", reason, turn);
     this.#journal.note("session-closed", `session is down, ${this.configuration.interfaceName} is removed`, turn);
     this.#forget(turn);
   }

@@ -7,6 +7,7 @@ import { isAnew, sessionChanges } from "./changes.ts";
 import type { AuthenticationConfiguration, StaticTunnelConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { ControlConnection } from "./control-connection.ts";
 import type { Endpoint, Instant } from "./core.ts";
+import { type EndedBy, noteEnding } from "./ending.ts";
 import { anyAddress, endpointText, familyOf } from "./endpoint.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { PeerLookup } from "./peer-lookup.ts";
@@ -161,7 +162,12 @@ export class StaticTunnel implements AnyTunnel {
     const { due, answered } = connection.receiveUnnegotiated(decoded, turn);
     if (due.some((message) => nameOf(message) === "StopCCN")) {
       const { resultCode } = avpsOf(decoded);
-      this.#silent(connection, `the peer has stopped (StopCCN): ${describeResult("StopCCN", resultCode)}`, turn);
+      this.#silent(
+        connection,
+        `the peer has stopped (StopCCN): ${describeResult("StopCCN", resultCode)}`,
+        "peer",
+        turn,
+      );
     } else if (this.state.made) this.#heard(connection, decoded, answered, turn);
   }
 
@@ -178,8 +184,8 @@ export class StaticTunnel implements AnyTunnel {
   }
 
   /** The tunnel stays, with its devices down. */
-  #silent(connection: ControlConnection, reason: string, turn: Turn): void {
-    this.#fail(reason, turn);
+  #silent(connection: ControlConnection, reason: string, by: EndedBy, turn: Turn): void {
+    this.#fail(reason, turn, by);
     this.state.since = turn.now;
     connection.enter("idle", turn);
     for (const session of this.sessions.values()) session.lower(reason, turn);
@@ -196,7 +202,8 @@ export class StaticTunnel implements AnyTunnel {
     if (kind === "retransmit" && !connection.established) {
       this.state.lastError ||= noAnswer(connection);
       this.#askLater(connection, turn);
-    } else if (connection.expire(kind, turn) === "dead") this.#silent(connection, noAnswer(connection), turn);
+    } else if (connection.expire(kind, turn) === "dead")
+      this.#silent(connection, noAnswer(connection), "silence", turn);
   }
 
   expire(_kind: "attempt" | "resolve", turn: Turn): void {
@@ -292,7 +299,7 @@ export class StaticTunnel implements AnyTunnel {
     this.#lookup.stop(turn);
     const live = this.live(turn);
     if (live === undefined) return;
-    this.state.lastError = cause.message ?? "";
+    noteEnding(this.state, "local", cause.message ?? "", turn.now);
     turn.log("info", "control-connection-closing", "static tunnel is removed", live.context);
     this.#remove(live, this.state.lastError, turn);
   }
@@ -304,8 +311,8 @@ export class StaticTunnel implements AnyTunnel {
     Object.assign(this.state, { live: 0, made: false, since: turn.now });
   }
 
-  #fail(reason: string, turn: Turn): void {
-    this.state.lastError = reason;
+  #fail(reason: string, turn: Turn, by: EndedBy = "local"): void {
+    noteEnding(this.state, by, reason, turn.now);
     this.state.outcomes.failed += 1;
     turn.log("warn", "control-connection-failed", reason, { tunnel: this.state.name });
   }

@@ -1,5 +1,6 @@
 import type { TunnelConfiguration } from "./configuration.ts";
 import type { Instant } from "./core.ts";
+import type { Ending } from "./ending.ts";
 import { canonicalAddress } from "./endpoint.ts";
 import type { Result } from "./result-codes.ts";
 import type { SessionState } from "./session-state.ts";
@@ -24,6 +25,8 @@ export interface TunnelState {
   closed: Result | undefined;
   since: Instant;
   lastError: string;
+  /** How its last control connection or attempt ended; `undefined`: none has. */
+  ended: Ending | undefined;
   /** Messages dropped because their digest was missing or wrong. */
   readonly forged: { count: number; loggedAt: Instant };
   /** SCCRQs that were not answered because no IPsec policy protects the answer. */
@@ -64,6 +67,7 @@ export function initialState({ name, peer }: TunnelConfiguration, now: Instant):
     closed: undefined,
     since: now,
     lastError: "",
+    ended: undefined,
     forged: { count: 0, loggedAt: 0 },
     unprotected: { count: 0, loggedAt: 0 },
     messages: { sent: 0, received: 0, retransmitted: 0 },

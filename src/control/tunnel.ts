@@ -9,6 +9,7 @@ import { receiveConnectionMessage } from "./connection-messages.ts";
 import { ControlConnection } from "./control-connection.ts";
 import type { ConnectionOrigin } from "./control-connection-state.ts";
 import type { Endpoint, Instant } from "./core.ts";
+import { type EndedBy, noteEnding } from "./ending.ts";
 import { anyAddress, encapsulationOf, familyOf } from "./endpoint.ts";
 import { takeOverSockets } from "./flows.ts";
 import { logDialect, opening, stopCcn } from "./handshake.ts";
@@ -107,7 +108,7 @@ export class Tunnel implements AnyTunnel {
       turn.log("info", "peer-address-changed", words, live.context);
     }
     if (live.state.channel.retransmissions === 0 || this.configuration.role === "responder") return;
-    this.fail(`no answer from ${address}: the peer's name stands for ${names} now`, turn, live);
+    this.fail(`no answer from ${address}: the peer's name stands for ${names} now`, turn, live, "silence");
     this.drop(live, turn);
     this.#retry.hurry(turn);
   }
@@ -259,6 +260,7 @@ export class Tunnel implements AnyTunnel {
       this.drop(previous, turn);
       return;
     }
+    this.state.ended = { by: "peer", reason: REPLACED, at: turn.now };
     turn.log("info", "control-connection-replaced", `the old control connection is ${REPLACED}`, previous.context);
     this.step(previous, { type: "local.close" }, because(STOPCCN.generalClear, REPLACED), turn);
     previous.release(turn);
@@ -300,14 +302,14 @@ export class Tunnel implements AnyTunnel {
       this.fail(`StopCCN sent: ${describeResult("StopCCN", cause)}`, turn, connection);
       return;
     }
-    this.state.lastError = cause.message ?? "";
+    noteEnding(this.state, "local", cause.message ?? "", turn.now);
     turn.log("info", "control-connection-closing", "StopCCN sent: this end closes", connection.context);
   }
 
-  fail(reason: string, turn: Turn, connection?: ControlConnection): void {
+  fail(reason: string, turn: Turn, connection?: ControlConnection, by: EndedBy = "local"): void {
     // What becomes of a half-open one says nothing about the connection that counts.
     const counts = connection === undefined || this.state.live === 0 || this.state.live === connection.id;
-    if (counts) this.state.lastError = reason;
+    if (counts) noteEnding(this.state, by, reason, turn.now);
     this.state.outcomes.failed += 1;
     turn.log("warn", "control-connection-failed", reason, connection?.context ?? { tunnel: this.state.name });
   }
@@ -329,7 +331,7 @@ export class Tunnel implements AnyTunnel {
       const where = port === 0 ? address : `${address} port ${port}`;
       const isUnheard = connection.authentication.authenticated && !connection.state.heard;
       const secret = isUnheard ? ", or has another secret" : "";
-      this.fail(`no answer from ${where}: the peer is dead or cannot be reached${secret}`, turn, connection);
+      this.fail(`no answer from ${where}: the peer is dead or cannot be reached${secret}`, turn, connection, "silence");
       this.drop(connection, turn);
     } else {
       const message = `no progress in state ${connection.state.state}`;

@@ -1,7 +1,18 @@
 import { didYouMean } from "../config/did-you-mean.ts";
-import type { Core, Instant } from "../control/core.ts";
+import type { Instant } from "../control/core.ts";
+import type { Lcce } from "../control/lcce.ts";
 import type { Datapath } from "../kernel/datapath.ts";
-import type { AdminReply, AdminRequest, OpenCloseRequest, ReloadRequest, ShowRequest } from "./admin-protocol.ts";
+import type {
+  AdminReply,
+  AdminRequest,
+  OpenCloseRequest,
+  ReloadRequest,
+  ShowRequest,
+  TraceRequest,
+} from "./admin-protocol.ts";
+import type { AdminStream } from "./admin-socket.ts";
+import type { EventFeed } from "./event-feed.ts";
+import type { MessageTap } from "./message-tap.ts";
 import type { Reloader, ReloadReport } from "./reload.ts";
 import { monotonicNow, type Shell } from "./shell.ts";
 import { answerShow, buildShowReport } from "./show-report.ts";
@@ -10,16 +21,18 @@ const STOPPING: AdminReply = { ok: false, error: "the daemon is stopping" };
 
 /** What the admin socket's requests act on. */
 export interface Administered {
-  readonly core: Core;
+  readonly lcce: Pick<Lcce, "view" | "details">;
   readonly shell: Shell;
   readonly datapath: Datapath;
   readonly version: string;
   readonly reloader: Reloader;
   /** Reads the configuration again, as whoever is told of it has to be told. */
   reload(): ReloadReport;
+  readonly feed: Pick<EventFeed, "subscribe">;
+  readonly tap: Pick<MessageTap, "trace">;
 }
 
-export async function administer(request: AdminRequest, daemon: Administered): Promise<AdminReply> {
+export async function administer(request: AdminRequest, daemon: Administered): Promise<AdminReply | AdminStream> {
   switch (request.command) {
     case "show":
       return show(request, daemon);
@@ -28,6 +41,10 @@ export async function administer(request: AdminRequest, daemon: Administered): P
       return openOrClose(request, daemon);
     case "reload":
       return reload(request, daemon);
+    case "events":
+      return { stream: (tell) => daemon.feed.subscribe(tell) };
+    case "trace":
+      return trace(request, daemon);
   }
 }
 
@@ -36,13 +53,13 @@ function reload({ dryRun }: ReloadRequest, daemon: Administered): AdminReply {
   return { ok: true, result: dryRun === true ? daemon.reloader.plan() : daemon.reload() };
 }
 
-async function show(request: ShowRequest, { core, datapath, version }: Administered): Promise<AdminReply> {
+async function show(request: ShowRequest, { lcce, datapath, version }: Administered): Promise<AdminReply> {
   // Counters that cannot be had must not hide the rest.
   const counters = await datapath.counters().catch(() => []);
   const startedAt = Date.now() - monotonicNow();
   const toDate = (instant: Instant) => new Date(startedAt + instant);
   return answerShow(
-    buildShowReport({ view: core.view(), counters, datapath: datapath.name, version, toDate }),
+    buildShowReport({ view: lcce.view(), details: lcce.details(), counters, datapath: datapath.name, version, toDate }),
     request,
   );
 }
@@ -56,6 +73,12 @@ function openOrClose({ command, tunnel, session }: OpenCloseRequest, { reloader,
   if (!found) return unknown(`session of tunnel ${tunnel}`, session, configured.sessions);
   shell.accept({ type: command, tunnel, ...(session === undefined ? {} : { session }) });
   return { ok: true, result: null };
+}
+
+function trace({ tunnel, secrets }: TraceRequest, { reloader, tap }: Administered): AdminReply | AdminStream {
+  const { site } = reloader;
+  if (!site.tunnels.some(({ name }) => name === tunnel)) return unknown("tunnel", tunnel, site.tunnels);
+  return { stream: (tell) => tap.trace({ tunnel, secrets, tell }) };
 }
 
 function unknown(what: string, name: string, known: readonly { readonly name: string }[]): AdminReply {

@@ -27,7 +27,28 @@ export interface ReloadRequest {
   readonly dryRun?: boolean;
 }
 
-export type AdminRequest = ShowRequest | OpenCloseRequest | ReloadRequest;
+/**
+ * The reply is followed by events, each an object in a line, until either end closes: the client by ending its half of
+ * the connection, the daemon with a `StreamEnd`. Whoever reads too slowly is cut off without one.
+ */
+export interface EventsRequest {
+  readonly command: "events";
+}
+
+/** The same with the control messages of a tunnel, as they pass. */
+export interface TraceRequest {
+  readonly command: "trace";
+  readonly tunnel: string;
+  /** Show hidden values, cookies, nonces, digests and challenges. */
+  readonly secrets: boolean;
+}
+
+export interface StreamEnd {
+  /** Why nothing follows, a sentence. */
+  readonly end: string;
+}
+
+export type AdminRequest = ShowRequest | OpenCloseRequest | ReloadRequest | EventsRequest | TraceRequest;
 
 export type AdminReply =
   | { readonly ok: true; readonly result: unknown }
@@ -52,6 +73,8 @@ export function parseAdminRequest(line: string): AdminRequest | AdminRefusal {
   if (command === "show") return parseShow(fields);
   if (command === "open" || command === "close") return parseOpenClose(command, fields);
   if (command === "reload") return parseReload(fields);
+  if (command === "events") return { command };
+  if (command === "trace") return parseTrace(fields);
   return { error: `unknown command ${JSON.stringify(command)}` };
 }
 
@@ -69,6 +92,12 @@ function parseShow({ what, name }: Readonly<Record<string, unknown>>): ShowReque
     ...(subject === undefined ? {} : { what: subject }),
     ...(name === undefined ? {} : { name }),
   };
+}
+
+function parseTrace({ tunnel, secrets }: Readonly<Record<string, unknown>>): TraceRequest | AdminRefusal {
+  if (typeof tunnel !== "string" || tunnel === "") return { error: 'trace: "tunnel" has to be a name' };
+  if (typeof secrets !== "boolean") return { error: 'trace: "secrets" has to be true or false' };
+  return { command: "trace", tunnel, secrets };
 }
 
 function parseOpenClose(

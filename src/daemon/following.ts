@@ -12,8 +12,8 @@ import type { Watches } from "./watches.ts";
 /** Everything that was made for a configuration, and can be made for another one. */
 export interface Followers {
   readonly log: OpenedLog;
-  readonly hooks: Pick<Hooks, "follow" | "wanted">;
-  readonly transitions: Pick<Transitions, "want">;
+  readonly hooks: Pick<Hooks, "follow">;
+  readonly transitions: Pick<Transitions, "review">;
   readonly listeners: Listeners;
   readonly namespaces: Pick<Namespaces, "follow">;
   readonly watches: Pick<Watches, "follow">;
@@ -34,7 +34,7 @@ export class Following {
     const { log, hooks, transitions, listeners, namespaces, watches, shell } = this.#followers;
     log.setLevel(after.lcce.logLevel);
     hooks.follow(after.hooks);
-    transitions.want(hooks.wanted);
+    transitions.review();
     const needed = provideModulesFor([before, after], log).catch(this.#complain);
     // Listeners first: whom a new tunnel calls may call back.
     followListen([before, after], listeners, log);

@@ -20,6 +20,11 @@ export interface OpenedLog extends Log {
 /** Whatever is called so never leaves the process, wherever it stands in an entry. */
 const SECRETS = ["secret", "cookie", "nonce"];
 
+/** The same for whom else an entry is told. */
+export function withoutSecrets(details: NonNullable<LogEntry["details"]>): NonNullable<LogEntry["details"]> {
+  return Object.fromEntries(Object.entries(details).filter(([name]) => !SECRETS.includes(name)));
+}
+
 /** JSON lines on standard output; readable ones where that is a terminal. The only place that meets pino. */
 export async function openLog(level: SiteLogLevel): Promise<OpenedLog> {
   const logger = pino(

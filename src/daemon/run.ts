@@ -5,11 +5,13 @@ import { administer } from "./admin-commands.ts";
 import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
 import { SystemEntropy } from "./entropy.ts";
+import { EventFeed } from "./event-feed.ts";
 import { Following } from "./following.ts";
 import { Hooks } from "./hooks.ts";
 import { listenAt } from "./listen.ts";
 import { Listeners, listenText } from "./listeners.ts";
 import { type Log, type OpenedLog, openLog } from "./log.ts";
+import { MessageTap } from "./message-tap.ts";
 import { Namespaces } from "./namespaces.ts";
 import { Recorder } from "./recorder.ts";
 import { RecordingFile } from "./recording-file.ts";
@@ -21,7 +23,7 @@ import type { StopSignals } from "./stop-signals.ts";
 import { Surroundings } from "./surroundings.ts";
 import { ServiceManager } from "./systemd.ts";
 import { openTelemetry, type Telemetry } from "./telemetry.ts";
-import { Transitions } from "./transitions.ts";
+import { type Transition, Transitions } from "./transitions.ts";
 import { packageVersion } from "./version.ts";
 import { Watches } from "./watches.ts";
 
@@ -56,8 +58,10 @@ export async function run(options: RunOptions): Promise<number> {
   }
 }
 
-async function serve(options: RunOptions, log: OpenedLog, manager: ServiceManager): Promise<void> {
+async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceManager): Promise<void> {
   const { site, configPath, signals, recordPath } = options;
+  const feed = new EventFeed(() => transitions.review());
+  const log = feed.tee(ownLog);
   const { hostname, routerId, adminSocket, metrics } = site.lcce;
   const version = packageVersion();
   const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
@@ -76,9 +80,14 @@ async function serve(options: RunOptions, log: OpenedLog, manager: ServiceManage
   const recorder = recording && new Recorder(recording, version, configuration, now);
   const lcce = new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
   const hooks = new Hooks(site.hooks, log);
-  const transitions = new Transitions((transition) => hooks.tell(transition), hooks.wanted);
+  const tellTransition = (transition: Transition) => {
+    hooks.tell(transition);
+    feed.tellTransition(transition);
+  };
+  const transitions = new Transitions(tellTransition, () => hooks.wanted || feed.wanted);
   const core = transitions.watch(recorder?.core(lcce) ?? lcce);
-  const shell = new Shell(core, datapath, manager.following(log), site.tunnels);
+  const tap = new MessageTap(lcce, (id) => shell.transport.local(id));
+  const shell = new Shell(core, datapath, manager.following(log), site.tunnels, undefined, tap);
   const listeners = new Listeners(shell.transport, log, site.lcce.freebind);
   const { transport: sockets, protection } = shell;
   const namespaces = new Namespaces(site, { core: shell, sockets, listeners, datapath, protection, log });
@@ -105,7 +114,7 @@ async function serve(options: RunOptions, log: OpenedLog, manager: ServiceManage
     const reloader = new Reloader(site, configPath, (before, after) => following.follow(before, after), log);
     const reload = () => manager.reloading(() => reloader.reload());
     signals.onHangUp(() => shell.stopping || reload());
-    const daemon = { core, shell, datapath, version, reloader, reload };
+    const daemon = { lcce, shell, datapath, version, reloader, reload, feed, tap };
     if (metrics !== undefined) telemetry = await openTelemetry(metrics, { lcce, datapath, hooks, version }, log);
     const admin = await openAdminSocket(adminSocket, (request) => administer(request, daemon));
     await watches.startCircuits();
@@ -127,8 +136,8 @@ async function serve(options: RunOptions, log: OpenedLog, manager: ServiceManage
     shell.accept({ type: "shutdown" });
     // Every StopCCN acknowledged, or given up on after a retransmission cycle.
     await Promise.race([shell.idle(), signals.second]);
-    await admin.close();
     transitions.look();
+    await admin.close();
     await Promise.race([hooks.finish(), signals.second]);
   } finally {
     await closeAll();

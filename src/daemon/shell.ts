@@ -11,6 +11,7 @@ import { ANYWHERE, placed } from "../kernel/placement.ts";
 import { applySocketOptions } from "../kernel/socket-options.ts";
 import { isIpv6Socket, pathMtu } from "../kernel/sockets.ts";
 import type { Log } from "./log.ts";
+import type { MessageTap, PassingMessage } from "./message-tap.ts";
 import { type PolicyKernel, Protection } from "./protection.ts";
 import { traceOf } from "./trace.ts";
 import { Transport } from "./transport.ts";
@@ -36,6 +37,7 @@ export class Shell {
   readonly #core: Core;
   readonly #datapath: Datapath;
   readonly #log: Log;
+  readonly #tap: MessageTap | undefined;
   #tunnels: ReadonlyMap<string, TunnelConfiguration>;
   readonly #inbox: Input[] = [];
   /** What the last turn asked for, and how much of it is done: all of it before the next turn. */
@@ -62,7 +64,9 @@ export class Shell {
     log: Log,
     tunnels: readonly TunnelConfiguration[],
     policies?: PolicyKernel,
+    tap?: MessageTap,
   ) {
+    this.#tap = tap;
     this.#tunnels = byName(tunnels);
     this.protection = new Protection(this, policies);
     this.#core = core;
@@ -70,7 +74,7 @@ export class Shell {
     this.#log = log;
     this.transport = new Transport(
       (octets, from, to) => {
-        if (log.tracing) log.write(traceOf("received", octets, from));
+        this.#passes({ direction: "received", octets, peer: from, local: to });
         this.#acceptSoon({ type: "datagram", octets, from, to });
       },
       (error, local) => this.#trouble(error, local),
@@ -212,11 +216,17 @@ export class Shell {
   #perform(effect: Effect): void {
     switch (effect.type) {
       case "send":
-        if (this.#log.tracing) this.#log.write(traceOf("sent", effect.octets, effect.to));
+        this.#passes({
+          direction: "sent",
+          octets: effect.octets,
+          peer: effect.to,
+          local: undefined,
+          localControlConnectionId: effect.localControlConnectionId,
+        });
         this.transport.send(effect.localControlConnectionId, effect.to, effect.octets);
         return;
       case "reply":
-        if (this.#log.tracing) this.#log.write(traceOf("sent", effect.octets, effect.to));
+        this.#passes({ direction: "sent", octets: effect.octets, peer: effect.to, local: effect.from });
         this.transport.reply(effect.from, effect.to, effect.octets);
         return;
       case "log":
@@ -236,6 +246,12 @@ export class Shell {
       default:
         this.#performOnDatapath(effect);
     }
+  }
+
+  /** Shown to whoever wants to see it. */
+  #passes(message: PassingMessage): void {
+    if (this.#log.tracing) this.#log.write(traceOf(message.direction, message.octets, message.peer));
+    if (this.#tap?.wanted) this.#guard(() => this.#tap?.passed(message));
   }
 
   #performOnSocket(effect: Of<"open-socket" | "connect-socket" | "close-socket">): void {

@@ -1,11 +1,27 @@
 import { didYouMean } from "../config/did-you-mean.ts";
 import type { Instant } from "../control/core.ts";
+import type { SessionDetails, TunnelDetails } from "../control/details.ts";
 import type { LcceView, SessionView, TunnelView } from "../control/view.ts";
 import type { Datapath, SessionCounters } from "../kernel/datapath.ts";
 import type { AdminReply, ShowRequest } from "./admin-protocol.ts";
+import {
+  type OutcomeReport,
+  reportSessionDetails,
+  reportTunnelDetails,
+  type SessionDetailReport,
+  type TunnelDetailReport,
+} from "./show-details.ts";
+
+/**
+ * Of what `show --json` prints: docs/show.schema.json. One more than the last one where something that was there is no
+ * longer, or means something else; keys that are added change nothing.
+ */
+export const SCHEMA_VERSION = 1;
 
 /** `show --json`. Identifiers are numbers, 0 while none is assigned; times are ISO 8601. */
 export interface ShowReport {
+  readonly schema_version: typeof SCHEMA_VERSION;
+  /** Of the daemon. */
   readonly version: string;
   readonly hostname: string;
   readonly router_id: number;
@@ -13,7 +29,7 @@ export interface ShowReport {
   readonly tunnels: readonly TunnelReport[];
 }
 
-export interface TunnelReport {
+export interface TunnelReport extends TunnelDetailReport {
   readonly name: string;
   readonly state: string;
   /** Network namespace; null: the daemon's own. */
@@ -40,7 +56,7 @@ export interface TunnelReport {
 
 export type CircuitState = "up" | "down";
 
-export interface SessionReport {
+export interface SessionReport extends SessionDetailReport {
   readonly name: string;
   readonly state: string;
   readonly local_session_id: number;
@@ -76,6 +92,7 @@ export interface CounterReport {
   readonly received_octets: number;
   readonly receive_errors: number;
   readonly sequence_discards: number;
+  readonly cookie_discards: number;
   readonly sent_packets: number;
   readonly sent_octets: number;
   readonly send_errors: number;
@@ -83,6 +100,8 @@ export interface CounterReport {
 
 export interface ReportSource {
   readonly view: LcceView;
+  /** In the order of the view. */
+  readonly details: readonly TunnelDetails[];
   readonly counters: readonly SessionCounters[];
   readonly datapath: Datapath["name"];
   readonly version: string;
@@ -90,14 +109,18 @@ export interface ReportSource {
   readonly toDate: (instant: Instant) => Date;
 }
 
-export function buildShowReport({ view, counters, datapath, version, toDate }: ReportSource): ShowReport {
+export function buildShowReport({ view, details, counters, datapath, version, toDate }: ReportSource): ShowReport {
   const bySession = new Map(counters.map((each) => [each.localSessionId, each]));
   return {
+    schema_version: SCHEMA_VERSION,
     version,
     hostname: view.hostname,
     router_id: view.routerId,
     datapath,
-    tunnels: view.tunnels.map((tunnel) => reportTunnel(tunnel, bySession, toDate)),
+    tunnels: view.tunnels.flatMap((tunnel, index) => {
+      const beside = details[index];
+      return beside === undefined ? [] : [reportTunnel(tunnel, beside, bySession, toDate)];
+    }),
   };
 }
 
@@ -124,6 +147,7 @@ function select(tunnel: TunnelReport, name: string, sessionName: string | undefi
 
 function reportTunnel(
   tunnel: TunnelView,
+  details: TunnelDetails,
   counters: ReadonlyMap<number, SessionCounters>,
   toDate: (instant: Instant) => Date,
 ): TunnelReport {
@@ -143,12 +167,19 @@ function reportTunnel(
     wrong_digests: tunnel.wrongDigests,
     since: toDate(tunnel.since).toISOString(),
     last_error: tunnel.lastError,
-    sessions: tunnel.sessions.map((session) => reportSession(session, counters.get(session.localSessionId), toDate)),
+    ...reportTunnelDetails(details, toDate),
+    sessions: tunnel.sessions.flatMap((session, index) => {
+      const [beside, outcomes] = [details.sessions[index], details.statistics.sessions[index]];
+      if (beside === undefined || outcomes === undefined) return [];
+      return [reportSession(session, beside, outcomes, counters.get(session.localSessionId), toDate)];
+    }),
   };
 }
 
 function reportSession(
   session: SessionView,
+  details: SessionDetails,
+  outcomes: OutcomeReport,
   counters: SessionCounters | undefined,
   toDate: (instant: Instant) => Date,
 ): SessionReport {
@@ -180,11 +211,13 @@ function reportSession(
       received_octets: counters?.receivedOctets ?? 0,
       receive_errors: counters?.receiveErrors ?? 0,
       sequence_discards: counters?.sequenceDiscards ?? 0,
+      cookie_discards: counters?.cookieDiscards ?? 0,
       sent_packets: counters?.sentPackets ?? 0,
       sent_octets: counters?.sentOctets ?? 0,
       send_errors: counters?.sendErrors ?? 0,
     },
     since: toDate(session.since).toISOString(),
     last_error: session.lastError,
+    ...reportSessionDetails(details, outcomes, toDate),
   };
 }

@@ -19,20 +19,23 @@ export interface Transition {
  */
 export class Transitions {
   readonly #tell: (transition: Transition) => void;
+  readonly #isWanted: () => boolean;
   #wanted: boolean;
   readonly #known = new Map<string, TunnelView>();
   readonly #touched = new Set<string>();
   #core: Core | undefined;
   #scheduled = false;
 
-  /** `wanted`: there is somebody to tell. */
-  constructor(tell: (transition: Transition) => void, wanted = true) {
+  /** `isWanted`: whether there is somebody to tell; where that may be otherwise than before, `review` has to be called. */
+  constructor(tell: (transition: Transition) => void, isWanted: () => boolean = () => true) {
     this.#tell = tell;
-    this.#wanted = wanted;
+    this.#isWanted = isWanted;
+    this.#wanted = isWanted();
   }
 
-  /** There is somebody to tell from now on, or nobody; what is up already is no news. */
-  want(wanted: boolean): void {
+  /** There is somebody to tell from now on, or nobody any more; what is up already is no news. */
+  review(): void {
+    const wanted = this.#isWanted();
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
     this.#known.clear();

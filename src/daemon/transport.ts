@@ -145,6 +145,14 @@ export class Transport {
     }
   }
 
+  /** Address and port of the connection's socket as they are now; port 0: over IP. `undefined`: there is none (any more). */
+  local(localControlConnectionId: number): Endpoint | undefined {
+    const socket = this.#connections.get(localControlConnectionId);
+    if (socket === undefined) return undefined;
+    const { address, port } = localAddress(socket.fd);
+    return { address, port: socket.encapsulation === "ip" ? 0 : port };
+  }
+
   /** The descriptor to build a tunnel on; it stays ours. `undefined`: there is no such socket (any more). */
   descriptor(localControlConnectionId: number): number | undefined {
     return this.#connections.get(localControlConnectionId)?.fd;

@@ -112,9 +112,12 @@ export function readSessionId(octets: Uint8Array, start: number): number {
   );
 }
 
+/** No frame, for the cookie is not the one agreed on (RFC 3931 4.5). */
+export const WRONG_COOKIE = -2;
+
 /**
- * Where the frame of a data message begins, or -1: it is too short for the layout, or its cookie is not the one agreed
- * on and it must be discarded (RFC 3931 4.5). The sublayer is skipped, see `readSublayer`. Every octet of the cookie is compared, whichever differs first.
+ * Where the frame of a data message begins, or below 0 where it must be discarded: -1, it is too short for the layout, or
+ * WRONG_COOKIE. The sublayer is skipped, see `readSublayer`. Every octet of the cookie is compared, whichever differs first.
  */
 export function frameStart(octets: Uint8Array, start: number, end: number, layout: DataHeaderLayout): number {
   const frame = start + dataHeaderLength(layout);
@@ -124,5 +127,5 @@ export function frameStart(octets: Uint8Array, start: number, end: number, layou
   for (let index = 0; index < cookie.length; index++) {
     difference |= (octets[start + FIXED_OCTETS + index] as number) ^ (cookie[index] as number);
   }
-  return difference === 0 ? frame : -1;
+  return difference === 0 ? frame : WRONG_COOKIE;
 }

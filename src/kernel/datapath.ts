@@ -70,6 +70,8 @@ export interface SessionCounters {
   readonly receiveErrors: number;
   /** Those among them that the sequence numbers cost: late, twice, or without one where there ought to be. */
   readonly sequenceDiscards: number;
+  /** Those among them whose cookie was not ours: a wrong peer, a forger, or an end that has begun anew. */
+  readonly cookieDiscards: number;
   readonly sentPackets: number;
   readonly sentOctets: number;
   readonly sendErrors: number;

@@ -10,6 +10,7 @@ import {
   putSequence,
   readSessionId,
   readSublayer,
+  WRONG_COOKIE,
 } from "./data-header.ts";
 import { ReceiveBatch, SendBatch, type SendTarget } from "./datagram-batch.ts";
 import type { SessionCounters } from "./datapath.ts";
@@ -121,6 +122,7 @@ class Session implements Source {
       receivedOctets: 0,
       receiveErrors: 0,
       sequenceDiscards: 0,
+      cookieDiscards: 0,
       sentPackets: 0,
       sentOctets: 0,
       sendErrors: 0,
@@ -358,6 +360,7 @@ export class Forwarder {
     const frame = frameStart(this.#received.octets, start, end, session.description.receiveLayout);
     const length = end - frame;
     const { counters } = session;
+    if (frame === WRONG_COOKIE) counters.cookieDiscards++;
     if (frame < 0 || !session.raised || length < ETHERNET_HEADER_OCTETS) counters.receiveErrors++;
     else if (session.hasSublayer) this.#deliverInOrder(session, frame, length);
     else session.deliver(this.#received.octets, this.#received.address, frame, length);

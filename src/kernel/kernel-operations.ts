@@ -313,6 +313,7 @@ function countersOf({ connectionId = 0, sessionId = 0, statistics = {} }: L2tpAt
     receivedOctets: Number(statistics.receivedOctets ?? 0n),
     receiveErrors: Number(statistics.receiveErrors ?? 0n),
     sequenceDiscards: Number(statistics.sequenceDiscards ?? 0n),
+    cookieDiscards: Number(statistics.cookieDiscards ?? 0n),
     sentPackets: Number(statistics.sentPackets ?? 0n),
     sentOctets: Number(statistics.sentOctets ?? 0n),
     sendErrors: Number(statistics.sendErrors ?? 0n),

@@ -40,6 +40,7 @@ const STATISTICS = {
   receivedOctets: [5, u64],
   sequenceDiscards: [6, u64],
   receiveErrors: [8, u64],
+  cookieDiscards: [10, u64],
 } as const;
 
 export const L2TP_ATTRIBUTES = {

@@ -35,7 +35,9 @@ describe("npm pack", () => {
     const output = execFileSync("npm", pack, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
     const [{ filename, integrity, files }] = JSON.parse(output);
     const paths: string[] = files.map(({ path }: { readonly path: string }) => path);
-    expect(paths).toEqual(expect.arrayContaining(["LICENSE", "conf/site.toml", "conf/l2tpv3-lcc.service"]));
+    expect(paths).toEqual(
+      expect.arrayContaining(["LICENSE", "conf/site.toml", "conf/l2tpv3-lcc.service", "man/l2tpv3-lcc.8"]),
+    );
     expect(paths.filter((path) => /^(?:test|src|bench|scripts|node_modules)\//.test(path))).toEqual([]);
 
     // The versions of our lock file, which npm has in its cache since it installed them here.
@@ -89,10 +91,22 @@ describe.skipIf(noDpkg !== undefined)(`npm run deb${noDpkg ? ` (${noDpkg})` : ""
     expect(contents).not.toMatch(/\/(?:typescript|vitest|@biomejs|musl_x64|koffi-win32)/);
     expect(contents.split("\n").filter((line) => line !== "" && !/ root\/root /.test(line))).toEqual([]);
 
+    for (const page of ["man5/l2tpv3-lcc.toml.5", "man8/l2tpv3-lcc.8", "man8/l2tpv3-lcc-show.8"]) {
+      expect(contents).toContain(` ./usr/share/man/${page}.gz\n`);
+    }
+    expect(contents).toContain(" ./usr/share/doc/l2tpv3-lcc/show.schema.json\n");
+
     const tree = join(folder, "tree");
     execFileSync("dpkg-deb", ["--extract", file, tree]);
     const program = join(tree, "usr/lib/l2tpv3-lcc");
     await expectToRun(join(tree, "usr/bin/l2tpv3-lcc"), program, join(tree, "etc/l2tpv3-lcc/site.toml"));
+    for (const [shell, path] of [
+      ["bash", "bash-completion/completions/l2tpv3-lcc"],
+      ["zsh", "zsh/vendor-completions/_l2tpv3-lcc"],
+    ] as const) {
+      const { stdout } = await execute(join(tree, "usr/bin/l2tpv3-lcc"), ["completion", shell]);
+      expect(readFileSync(join(tree, "usr/share", path), "utf8")).toBe(stdout);
+    }
 
     expect(build("two", 0o077).octets.equals(octets)).toBe(true);
   });

@@ -126,6 +126,7 @@ describe.skipIf(reason !== undefined)(
           receivedOctets: octets,
           receiveErrors: 0,
           sequenceDiscards: 0,
+          cookieDiscards: 0,
           sentPackets: packets,
           sentOctets: octets,
           sendErrors: 0,
@@ -150,7 +151,7 @@ describe.skipIf(reason !== undefined)(
       await sites[1].call("sendDatagram", 1, dataMessage(SESSION_IDS[0], wrong, frame(60, 1)));
       await sites[1].call("sendDatagram", 1, dataMessage(SESSION_IDS[0], COOKIE.subarray(0, 4), new Uint8Array(0)));
       await settled(0);
-      expect(await onlyCounters(0)).toMatchObject({ receivedPackets: 0, receiveErrors: 2 });
+      expect(await onlyCounters(0)).toMatchObject({ receivedPackets: 0, receiveErrors: 2, cookieDiscards: 1 });
       await sites[1].call("sendDatagram", 1, dataMessage(SESSION_IDS[0], COOKIE, frame(60, 2)));
       expect((await frames(0, 1)).map((octets) => octets[20])).toEqual([2]);
       expect(await onlyCounters(0)).toMatchObject({ receivedPackets: 1, receivedOctets: 60, receiveErrors: 2 });

@@ -1,4 +1,4 @@
-import type { ChildProcess, SpawnOptions } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -109,6 +109,16 @@ export class DaemonProcess {
     return execute(process.execPath, [program, ...args, "--conf", this.configurationFile]);
   }
 
+  /** The same for a command that goes on until it gets a signal: everything that it has said, and its end. */
+  follow(...args: readonly string[]): FollowedCommand {
+    return new FollowedCommand(process.execPath, [program, ...args, "--conf", this.configurationFile]);
+  }
+
+  /** The words of a command line, for a shell. */
+  commandLine(...args: readonly string[]): string {
+    return [process.execPath, program, ...args, "--conf", this.configurationFile].join(" ");
+  }
+
   /** `show --json`, or `undefined` while the daemon does not answer. */
   async show(): Promise<ShowReport | undefined> {
     const { code, stdout } = await this.command("show", "--json");
@@ -165,6 +175,42 @@ export class DaemonProcess {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error([reason, `last log lines of ${this.name}:`, ...last, this.#stderr].join("\n"), { cause: error });
     }
+  }
+}
+
+/** A command that runs. */
+export class FollowedCommand {
+  readonly exited: Promise<Exit>;
+  stdout = "";
+  stderr = "";
+  readonly #child: ChildProcess;
+
+  constructor(command: string, args: readonly string[]) {
+    this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
+    this.exited = new Promise((resolve) => this.#child.on("close", (code, signal) => resolve({ code, signal })));
+    this.#child.stdout?.on("data", (octets: Buffer) => {
+      this.stdout += octets.toString();
+    });
+    this.#child.stderr?.on("data", (octets: Buffer) => {
+      this.stderr += octets.toString();
+    });
+  }
+
+  get lines(): readonly string[] {
+    return this.stdout.split("\n").slice(0, -1);
+  }
+
+  type(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
+  /** Throws when its end does not come. */
+  async stop(signal: NodeJS.Signals): Promise<Exit> {
+    this.#child.kill(signal);
+    const late = new Promise<never>((_, reject) => {
+      setTimeout(() => reject(new Error(`it goes on after ${signal}`)), 10_000).unref();
+    });
+    return Promise.race([this.exited, late]);
   }
 }
 

@@ -21,6 +21,7 @@ export function metricsSource(changes: Partial<MetricsSource> = {}): MetricsSour
     receivedOctets: 12,
     receiveErrors: 13,
     sequenceDiscards: 14,
+    cookieDiscards: 15,
     sentPackets: 15,
     sentOctets: 16,
     sendErrors: 17,

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { parseArguments, USAGE } from "../../../src/cli/arguments.ts";
+import { parseArguments } from "../../../src/cli/arguments.ts";
+import { COMMAND_WORDS, OPTION_NAMES } from "../../../src/cli/command-table.ts";
+import { usage } from "../../../src/cli/usage.ts";
 
 const words = (line: string): string[] => line.split(" ").filter((word) => word !== "");
 const anywhere = { conf: undefined, socket: undefined };
@@ -35,6 +37,11 @@ describe("commands", () => {
         daemon: { conf: undefined, socket: "/s" },
       },
     ],
+    ["show tunnel paris --json", { command: "show", what: "tunnel", name: "paris", json: true, daemon: anywhere }],
+    [
+      "show session paris/lan42",
+      { command: "show", what: "session", name: "paris/lan42", json: false, daemon: anywhere },
+    ],
     ["show counters", { command: "show", what: "counters", name: undefined, json: false, daemon: anywhere }],
     ["show tunnels tunnels", { command: "show", what: "tunnels", name: "tunnels", json: false, daemon: anywhere }],
     ["show -- --json", { command: "show", what: undefined, name: "--json", json: false, daemon: anywhere }],
@@ -46,6 +53,14 @@ describe("commands", () => {
     ["reload", { command: "reload", dryRun: false, json: false, daemon: anywhere }],
     ["reload --dry-run --json", { command: "reload", dryRun: true, json: true, daemon: anywhere }],
     ["reload --conf a", { command: "reload", dryRun: false, json: false, daemon: { conf: "a", socket: undefined } }],
+    [
+      "trace paris --secrets --pcap f",
+      { command: "trace", tunnel: "paris", secrets: true, json: false, pcap: "f", daemon: anywhere },
+    ],
+    ["completion zsh", { command: "completion", shell: "zsh" }],
+    ["names targets --conf a", { command: "names", kind: "targets", daemon: { conf: "a", socket: undefined } }],
+    ["watch --conf a", { command: "watch", daemon: { conf: "a", socket: undefined } }],
+    ["events --json", { command: "events", json: true, daemon: anywhere }],
     ["doctor", { command: "doctor", conf: undefined, json: false }],
     ["doctor --conf a --json", { command: "doctor", conf: "a", json: true }],
     ["import a", { command: "import", files: ["a"], from: undefined }],
@@ -97,6 +112,16 @@ describe("wrong usage", () => {
     ["close a/b/c", '"a/b/c" is neither TUNNEL nor TUNNEL/SESSION'],
     ["reload paris", 'unexpected word "paris"'],
     ["show --dry-run", "--dry-run means nothing to show"],
+    ["completion", "completion needs a shell: bash, zsh"],
+    ["completion fish", "completion needs a shell: bash, zsh"],
+    ["completion bash zsh", 'unexpected word "zsh"'],
+    ["names", "names needs a kind: tunnels, targets"],
+    ["trace", "trace needs a TUNNEL"],
+    ["trace a b", 'unexpected word "b"'],
+    ["trace a --pcap", "--pcap needs a file"],
+    ["show --secrets", "--secrets means nothing to show"],
+    ["watch --json", "--json means nothing to watch"],
+    ["events paris", 'unexpected word "paris"'],
     ["show sesions paris", 'unexpected word "paris", "sesions" is no subject, did you mean "sessions"?'],
     ["import", "import needs a FILE, or - for standard input"],
     ["import a a", "import has the same FILE twice"],
@@ -104,6 +129,8 @@ describe("wrong usage", () => {
     ["import --from", "--from needs a kind: ip-json, ip-text, cisco, ip-commands"],
     ["import --conf b a", "--conf means nothing to import"],
     ["show --from cisco", "--from means nothing to show"],
+    ["show tunnel", "show tunnel needs a TUNNEL"],
+    ["show session", "show session needs a SESSION or TUNNEL/SESSION"],
     ["show sessions a b", 'unexpected word "b"'],
   ];
   test.each(ROWS)("%s: %s", (line, wrong) => {
@@ -111,24 +138,10 @@ describe("wrong usage", () => {
   });
 });
 
-test("the usage fits a terminal and names every command", () => {
-  expect(USAGE.split("\n").filter((line) => line.length > 80)).toEqual([]);
-  for (const command of [
-    "check",
-    "show",
-    "open",
-    "close",
-    "reload",
-    "replay",
-    "import",
-    "--conf",
-    "--socket",
-    "--json",
-    "--record",
-    "--from",
-    "--help",
-    "--version",
-  ]) {
-    expect(USAGE).toContain(command);
-  }
+test("the usage fits a terminal and names every command and option", () => {
+  const text = usage();
+  expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
+  for (const command of COMMAND_WORDS) expect(text).toMatch(new RegExp(`^  l2tpv3-lcc ${command}\\b`, "m"));
+  for (const option of OPTION_NAMES) expect(text).toMatch(new RegExp(`^ {2,6}(-\\w, )?--${option}\\b`, "m"));
+  expect(text).toContain("  l2tpv3-lcc --conf FILE ");
 });

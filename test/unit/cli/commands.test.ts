@@ -72,10 +72,7 @@ async function command(line: string): Promise<{ code: number; out: string; err: 
         return reload(parsed, terminal);
       case "import":
         return importInto(parsed, terminal);
-      case "run":
-      case "doctor":
-      case "help":
-      case "version":
+      default:
         throw new Error("not in this test");
     }
   };
@@ -204,7 +201,8 @@ describe("reload", () => {
       err: "",
     });
     const { code, out } = await command("reload --dry-run --json --socket PATH");
-    expect([code, JSON.parse(out)]).toEqual([0, report]);
+    const { dryRun: dry_run, ...rest } = report;
+    expect([code, JSON.parse(out)]).toEqual([0, { dry_run, ...rest }]);
     expect(asked).toEqual([1, 2].map(() => ({ command: "reload", dryRun: true })));
   });
 

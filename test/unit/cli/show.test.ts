@@ -1,56 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { age, renderReport } from "../../../src/cli/show-table.ts";
-import type { LcceView, SessionView, TunnelView } from "../../../src/control/view.ts";
+import { age, renderReport, scaled } from "../../../src/cli/show-table.ts";
+import type { LcceView, TunnelView } from "../../../src/control/view.ts";
 import { answerShow, buildShowReport, type ShowReport } from "../../../src/daemon/show-report.ts";
 import type { SessionCounters } from "../../../src/kernel/datapath.ts";
+import { detailsFor, sessionView, tunnelView } from "../../support/show-views.ts";
 
 const START = Date.UTC(2026, 0, 2, 3, 4, 5);
 const now = new Date(START + 8_000_000);
-
-function sessionView(changes: Partial<SessionView> = {}): SessionView {
-  return {
-    name: "lan42",
-    state: "established",
-    localSessionId: 4294967295,
-    remoteSessionId: 12,
-    interfaceName: "l2-paris42",
-    pseudowire: "ethernet",
-    vlan: undefined,
-    localCookieSize: 8,
-    remoteCookieSize: 4,
-    l2Sublayer: "none",
-    localSequencing: "none",
-    remoteSequencing: "none",
-    localCircuitActive: true,
-    remoteCircuitActive: false,
-    remoteErrors: { hardwareOverruns: 1, bufferOverruns: 2, timeouts: 3, alignments: 4 },
-    since: 200_000,
-    lastError: "",
-    ...changes,
-  };
-}
-
-function tunnelView(changes: Partial<TunnelView> = {}): TunnelView {
-  return {
-    name: "paris",
-    state: "established",
-    netns: undefined,
-    peer: "192.0.2.2:1701",
-    localControlConnectionId: 3735928559,
-    remoteControlConnectionId: 7,
-    encapsulation: "udp",
-    ipsec: "",
-    peerHostname: "pe2",
-    dialect: "cisco",
-    dialectBy: "AVPs of vendor 9",
-    peerRouterId: 0xc0000202,
-    wrongDigests: 5,
-    since: 100_000,
-    lastError: "",
-    sessions: [sessionView()],
-    ...changes,
-  };
-}
 
 const COUNTERS: SessionCounters = {
   localControlConnectionId: 3735928559,
@@ -59,6 +15,7 @@ const COUNTERS: SessionCounters = {
   receivedOctets: 2,
   receiveErrors: 3,
   sequenceDiscards: 7,
+  cookieDiscards: 8,
   sentPackets: 4,
   sentOctets: 18446744073709,
   sendErrors: 6,
@@ -84,12 +41,14 @@ const idleTunnel = tunnelView({
 function report(tunnels: readonly TunnelView[], counters: readonly SessionCounters[] = [COUNTERS]): ShowReport {
   const view: LcceView = { hostname: "site-a", routerId: 0xc0000201, tunnels };
   const toDate = (instant: number) => new Date(START + instant);
-  return buildShowReport({ view, counters, datapath: "kernel", version: "1.2.3", toDate });
+  const details = tunnels.map((each) => detailsFor(each));
+  return buildShowReport({ view, details, counters, datapath: "kernel", version: "1.2.3", toDate });
 }
 
 describe("the report", () => {
   test("has every key of the contract", () => {
     expect(JSON.parse(JSON.stringify(report([tunnelView()])))).toEqual({
+      schema_version: 1,
       version: "1.2.3",
       hostname: "site-a",
       router_id: 3221225985,
@@ -111,6 +70,48 @@ describe("the report", () => {
           wrong_digests: 5,
           since: "2026-01-02T03:05:45.000Z",
           last_error: "",
+          peer_vendor: "Cisco Systems, Inc.",
+          opened_by: "local",
+          hello_interval_ms: 57_000,
+          last_end: {
+            by: "peer",
+            reason: "the peer closed the control connection (StopCCN): shutting down",
+            at: "2026-01-02T03:05:35.000Z",
+          },
+          timers: {
+            next_hello: "2026-01-02T05:17:55.000Z",
+            next_retransmission: "2026-01-02T05:17:27.000Z",
+            next_attempt: null,
+          },
+          window: {
+            own: 16,
+            peer: 4,
+            congestion: 2,
+            threshold: 4,
+            outstanding: 1,
+            waiting: 0,
+            retransmissions: 1,
+            next_ns: 11,
+            next_nr: 9,
+          },
+          messages: { sent: 20, received: 19, retransmitted: 1 },
+          outcomes: { established: 2, failed: 3 },
+          configured: {
+            mode: "dynamic",
+            role: "both",
+            peer: "192.0.2.2",
+            peer_port: 1701,
+            local: "auto",
+            local_port: 1701,
+            dialect: "auto",
+            authentication: "none",
+            digest: "none",
+            hidden: false,
+            chap: false,
+            hello_interval_ms: 60_000,
+            receive_window: 16,
+            retransmit: { initial_ms: 1_000, max_ms: 8_000, retries: 10, sccrq_retries: 10 },
+          },
           sessions: [
             {
               name: "lan42",
@@ -132,12 +133,27 @@ describe("the report", () => {
                 received_octets: 2,
                 receive_errors: 3,
                 sequence_discards: 7,
+                cookie_discards: 8,
                 sent_packets: 4,
                 sent_octets: 18446744073709,
                 send_errors: 6,
               },
               since: "2026-01-02T03:07:25.000Z",
               last_error: "",
+              last_end: null,
+              next_attempt: null,
+              outcomes: { established: 1, failed: 0 },
+              configured: {
+                call: null,
+                call_type: "incoming",
+                remote_end_id: "lan42",
+                cookie_size: 8,
+                l2_sublayer: "none",
+                sequencing: "none",
+                mtu: "auto",
+                circuit: null,
+                bridge: null,
+              },
             },
           ],
         },
@@ -154,6 +170,7 @@ describe("the report", () => {
       received_octets: 0,
       receive_errors: 0,
       sequence_discards: 0,
+      cookie_discards: 0,
       sent_packets: 0,
       sent_octets: 0,
       send_errors: 0,
@@ -245,10 +262,10 @@ rome/lan8    idle         l2-rome-lan8  ethernet  8/4      up/down  2h10m
     [
       "counters",
       `
-SESSION      RX PACKETS  RX OCTETS  ERRORS  TX PACKETS       TX OCTETS  ERRORS
-paris/lan42           1          2       3           4  18446744073709       6
-rome/lan7             0          0       0           0               0       0
-rome/lan8             0          0       0           0               0       0
+SESSION      RX PACKETS  RX OCTETS  ERRORS  COOKIE  SEQUENCE  TX PACKETS       TX OCTETS  ERRORS
+paris/lan42           1          2       3       8         7           4  18446744073709       6
+rome/lan7             0          0       0       0         0           0               0       0
+rome/lan8             0          0       0       0         0           0               0       0
 `,
     ],
   ] as const;
@@ -263,7 +280,7 @@ rome/lan8             0          0       0           0               0       0
   });
 
   test.each([undefined, "tunnels", "sessions", "counters"] as const)(
-    "%s: the longest values fit 120 columns",
+    "%s: the longest values fit 80 columns, and 120, and are whole where nothing limits them",
     (what) => {
       const long = "x".repeat(64);
       const sentence = "the peer at the far end of a long line refused with a text that goes on ".repeat(4).trim();
@@ -291,10 +308,55 @@ rome/lan8             0          0       0           0               0       0
         sentPackets: 999_999_999_999,
         sentOctets: 999_999_999_999_999,
       };
-      const lines = renderReport(report([tunnel], [counters]), what, now).split("\n");
-      expect(lines.filter((line) => line.length > 120)).toEqual([]);
+      const whole = report([tunnel], [counters]);
+      for (const width of [80, 120]) {
+        const lines = renderReport(whole, what, now, width).split("\n");
+        expect(lines.filter((line) => line.length > width)).toEqual([]);
+        expect(lines.some((line) => line.includes("…"))).toBe(true);
+      }
+      const text = renderReport(whole, what, now);
+      expect(text).not.toContain("…");
+      expect(text).toContain(what === "counters" ? "999999999999999" : long);
     },
   );
+
+  test("80 columns: names are cut, columns that can be spared are left out, octets are scaled where they must be", () => {
+    const names = Array.from({ length: 30 }, () => "x").join("");
+    const busy = report([tunnelView({ name: names, peerHostname: "pe2.example.net", peer: "198.51.100.222:1701" })]);
+    const shown = (what: "tunnels" | "counters") => renderReport(busy, what, now, 80).split("\n").slice(2);
+    expect(shown("tunnels")).toEqual([
+      "TUNNEL             STATE        PEER                 PEER HOST NAME    UP  SINCE",
+      "xxxxxxxxxxxxxxxx…  established  198.51.100.222:1701  pe2.example.net  1/1  2h11m",
+      "",
+    ]);
+    expect(shown("counters")).toEqual([
+      "SESSION             RX PACKETS  RX OCTETS  ERRORS  TX PACKETS  TX OCTETS  ERRORS",
+      "xxxxxxxxxxxxxxxxx…           1          2       3           4      18.4T       6",
+      "",
+    ]);
+    const counters = { ...COUNTERS, receivedPackets: 123_456_789_012, receivedOctets: 999_999_999_999_999 };
+    expect(
+      renderReport(report([tunnelView()], [counters]), "counters", now, 80)
+        .split("\n")
+        .slice(2),
+    ).toEqual([
+      "SESSION      RX PACKETS  RX OCTETS  ERRORS  TX PACKETS  TX OCTETS  ERRORS",
+      "paris/lan42        123G       1.0P       3           4      18.4T       6",
+      "",
+    ]);
+  });
+
+  test.each([
+    [0, "0"],
+    [999_999, "999999"],
+    [1_000_000, "1.0M"],
+    [99_940_000, "99.9M"],
+    [99_960_000, "100M"],
+    [999_600_000, "1.0G"],
+    [18_446_744_073_709, "18.4T"],
+  ])("%i octets scaled: %s", (value, text) => {
+    expect(scaled(value)).toBe(text);
+  });
 
   test("what a peer says cannot steer the terminal", () => {
     const text = renderReport(

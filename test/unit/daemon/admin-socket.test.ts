@@ -108,6 +108,8 @@ describe("requests and replies", () => {
     ['{"command":"show","name":5}', 'show: "name" has to be a string'],
     ['{"command":"open"}', 'open: "tunnel" has to be a name'],
     ['{"command":"close","tunnel":""}', 'close: "tunnel" has to be a name'],
+    ['{"command":"trace","secrets":true}', 'trace: "tunnel" has to be a name'],
+    ['{"command":"trace","tunnel":"a"}', 'trace: "secrets" has to be true or false'],
     ['{"command":"close","tunnel":"a","session":null}', 'close: "session" has to be a name'],
   ];
   test.each(MALFORMED)("malformed: %s", async (line, error) => {
@@ -126,11 +128,12 @@ describe("requests and replies", () => {
       fc
         .record(
           {
-            command: fc.constantFrom("show", "open", "close", "reload", "x"),
+            command: fc.constantFrom("show", "open", "close", "reload", "events", "trace", "x"),
             what: fc.constantFrom("tunnels", "x"),
             name: fc.string(),
             tunnel: fc.oneof(fc.string(), fc.integer()),
             session: fc.oneof(fc.string(), fc.constant(null)),
+            secrets: fc.oneof(fc.boolean(), fc.constant(1)),
           },
           { requiredKeys: [] },
         )

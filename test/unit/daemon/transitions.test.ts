@@ -37,7 +37,11 @@ const SESSIONS = [session("x", { circuit: "eth1" }), session("y")];
 function sites(ofA: Partial<TunnelConfiguration> = {}) {
   const link = new VirtualLink();
   const told: Transition[] = [];
-  const transitions = new Transitions((transition) => told.push(transition));
+  const wanted = { now: true };
+  const transitions = new Transitions(
+    (transition) => told.push(transition),
+    () => wanted.now,
+  );
   const configuration = lcce("site-a", tunnel("b", { role: "initiator", peer: B, sessions: SESSIONS, ...ofA }));
   const a = link.add(A, configuration);
   a.core = new WatchedLcce(configuration, transitions);
@@ -48,7 +52,11 @@ function sites(ofA: Partial<TunnelConfiguration> = {}) {
     return told.splice(0);
   };
   const news = () => look().map(({ event, session: of }) => (of === undefined ? event : `${event} ${of.name}`));
-  return { link, a, b, look, news, transitions };
+  const want = (now: boolean) => {
+    wanted.now = now;
+    transitions.review();
+  };
+  return { link, a, b, look, news, want };
 }
 
 const UP = ["tunnel-up", "session-up x", "session-up y"];
@@ -72,11 +80,11 @@ describe("another configuration", () => {
   });
 
   test("whoever wants to be told from now on is not told of what is up already", () => {
-    const { link, a, news, transitions } = sites();
-    transitions.want(false);
+    const { link, a, news, want } = sites();
+    want(false);
     link.run(1_000);
     expect(news()).toEqual([]);
-    transitions.want(true);
+    want(true);
     a.receive({ type: "close", tunnel: "b", session: "x" });
     expect(news()).toEqual(["session-down x"]);
   });

@@ -12,6 +12,7 @@ import {
   putSequence,
   readSessionId,
   readSublayer,
+  WRONG_COOKIE,
 } from "../../../src/kernel/data-header.ts";
 
 const COOKIES = [[], [1, 2, 3, 4], [0xf1, 0, 0, 0, 0, 0, 0, 8]].map((octets) => Uint8Array.from(octets));
@@ -140,7 +141,7 @@ describe("F11: a cookie that is not the session's (RFC 3931 4.5)", () => {
       for (let bit = 0; bit < layout.cookie.length * 8; bit++) {
         const octets = concatenate(encodeDataHeader(5, layout), new Uint8Array(60));
         octets[8 + (bit >> 3)] = (octets[8 + (bit >> 3)] as number) ^ (1 << (bit & 7));
-        expect(frameStart(octets, 0, octets.length, layout)).toBe(-1);
+        expect(frameStart(octets, 0, octets.length, layout)).toBe(WRONG_COOKIE);
       }
     }
   });

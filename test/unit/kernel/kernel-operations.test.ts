@@ -291,7 +291,7 @@ test("counters leave out what the kernel does not have", () => {
   const statistics = { sentPackets: 1n, sentOctets: 2n, sendErrors: 3n, receivedPackets: 4n, receivedOctets: 5n };
   kernel.sessions.set(1, {
     ...kernel.sessions.get(1),
-    statistics: { ...statistics, receiveErrors: 6n, sequenceDiscards: 7n },
+    statistics: { ...statistics, receiveErrors: 6n, sequenceDiscards: 7n, cookieDiscards: 8n },
   });
   const counters = readCounters(kernel, [
     { localControlConnectionId: 7, localSessionId: 1 },
@@ -308,6 +308,7 @@ test("counters leave out what the kernel does not have", () => {
       receivedOctets: 5,
       receiveErrors: 6,
       sequenceDiscards: 7,
+      cookieDiscards: 8,
     },
   ]);
 });

@@ -27,7 +27,7 @@ class FakeDatapath implements Datapath {
   deleteSession = async (id: number) => void this.asked.push(`-s${id}`);
 
   async counters(localControlConnectionId = 0) {
-    const numbers = { receivedPackets: 1, receivedOctets: 1, receiveErrors: 0, sequenceDiscards: 0 };
+    const numbers = { receivedPackets: 1, receivedOctets: 1, receiveErrors: 0, sequenceDiscards: 0, cookieDiscards: 0 };
     const sent = { sentPackets: 1, sentOctets: 1, sendErrors: 0 };
     return [{ localControlConnectionId, localSessionId: this.asked.length, ...numbers, ...sent }];
   }

@@ -55,18 +55,20 @@ function typeIn(site, peer) {
     ...["l2tp", "add", "tunnel", "tunnel_id", "2000", "peer_tunnel_id", "1000", "encap", "udp"],
     ...["local", site.addresses, "remote", peer.addresses, "udp_sport", "1701", "udp_dport", "1701"],
   );
-  for (const { name, local, remote, localCookie, remoteCookie, sublayer, subnet } of SESSIONS) {
-    // Crosswise: its "cookie" is what it sends, which is what the daemon expects.
-    site.ip(
-      ...["l2tp", "add", "session", "name", name, "tunnel_id", "2000"],
-      ...["session_id", String(remote), "peer_session_id", String(local)],
-      ...(localCookie === "" ? [] : ["cookie", localCookie]),
-      ...(remoteCookie === "" ? [] : ["peer_cookie", remoteCookie]),
-      ...["l2spec_type", sublayer],
-    );
-    site.ip("address", "add", `${subnet}.2/24`, "dev", name);
-    site.ip("link", "set", name, "up");
-  }
+  for (const session of SESSIONS) typeInSession(site, session);
+}
+
+function typeInSession(site, { name, local, remote, localCookie, remoteCookie, sublayer, subnet }) {
+  // Crosswise: its "cookie" is what it sends, which is what the daemon expects.
+  site.ip(
+    ...["l2tp", "add", "session", "name", name, "tunnel_id", "2000"],
+    ...["session_id", String(remote), "peer_session_id", String(local)],
+    ...(localCookie === "" ? [] : ["cookie", localCookie]),
+    ...(remoteCookie === "" ? [] : ["peer_cookie", remoteCookie]),
+    ...["l2spec_type", sublayer],
+  );
+  site.ip("address", "add", `${subnet}.2/24`, "dev", name);
+  site.ip("link", "set", name, "up");
 }
 
 await scenario("static, against ip l2tp", async (sites) => {
@@ -111,6 +113,13 @@ await scenario("static, against ip l2tp", async (sites) => {
   await within("static: open makes it again, with the same ids", SOON_MS, () => daemon.isUp(), explain);
   note(`up again after ${Math.round(performance.now() - began)} ms`);
   check("static: and frames flow again", await a.ping(`${SESSIONS[2].subnet}.2`));
+  const mistyped = { ...SESSIONS[3], localCookie: "0000000000000001" };
+  b.ip("l2tp", "del", "session", "tunnel_id", "2000", "session_id", String(mistyped.remote));
+  typeInSession(b, mistyped);
+  check("static: with a mistyped cookie nothing passes", !(await b.ping(`${mistyped.subnet}.1`, { count: 1 })));
+  const { receive_errors, cookie_discards, sequence_discards } = (await daemon.session("s3")).counters;
+  check("static: and show says that it is the cookie", cookie_discards > 0 && cookie_discards === receive_errors);
+  equal("static: which is no matter of sequence", sequence_discards, 0);
   await daemon.command("close", "wan/s1");
   check("static: a session that is closed carries nothing", !(await a.ping(`${SESSIONS[1].subnet}.2`, { count: 1 })));
   check("static: the others go on", await a.ping(`${SESSIONS[4].subnet}.2`));
