@@ -142,9 +142,19 @@ export function sendsSequenced(peerSequencing: Sequencing, { sequencing }: Sessi
 }
 
 /** What is wrong with the content of an ICRP or OCRP. */
-export function replyFlaw(name: string, avps: AvpValues, configuration: SessionConfiguration): Result | undefined {
+export function replyFlaw(
+  name: string,
+  avps: AvpValues,
+  configuration: SessionConfiguration,
+  asked: { readonly l2Sublayer: L2Sublayer },
+): Result | undefined {
   const framing = framingOf(avps, configuration);
   if ("flaw" in framing) return framing.flaw;
+  // An ICCN can say that we follow the peer; after an OCRP there is nothing more to say.
+  if (name === "OCRP" && framing.l2Sublayer !== asked.l2Sublayer) {
+    const message = `the OCRQ asked for L2-Specific Sublayer ${asked.l2Sublayer}, the OCRP has ${framing.l2Sublayer}`;
+    return generalError(ERROR.valueOutOfRange, message);
+  }
   // Who sends sequence numbers has to get some, and after an OCRP there is no message to ask for them.
   if (name === "OCRP" && framing.peerSequencing !== "none" && configuration.sequencing !== "all") {
     return because(

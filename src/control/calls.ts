@@ -56,6 +56,7 @@ function receiveForNobody(
   turn: Turn,
 ): void {
   turn.log("debug", "unknown-session", `${name} for an unknown session`, connection.context);
+  if (connection.overloaded) return;
   if ((name !== "ICRP" && name !== "OCRP") || (avps.localSessionId ?? 0) === 0) return;
   const unknown = generalError(ERROR.invalidSessionId, `${name} for a session that does not exist`);
   refuseCall(connection, avps, flaw ?? unknown, turn);
@@ -109,6 +110,17 @@ function receiveRequest(
   flaw: Result | undefined,
   turn: Turn,
 ): void {
+  // It has arrived, and the peer's own timer ends the call: answers that nobody acknowledges would pile up without end,
+  // and to hear nothing at all would leave two ends that both have much to say deaf to each other.
+  if (connection.overloaded) {
+    turn.log(
+      "debug",
+      "request-not-answered",
+      `${name} is not answered: too much waits for the peer`,
+      connection.context,
+    );
+    return;
+  }
   const existing = findSession(tunnel, connection, avps, turn);
   if (existing !== undefined) {
     existing.receive(name, avps, flaw, connection, turn);

@@ -7,7 +7,7 @@ import {
   type ControlConnectionEvent,
   stepControlConnection,
 } from "../fsm/control-connection.ts";
-import { isAcknowledgement, isCallRequest, isFarewell } from "./admission.ts";
+import { isAcknowledgement, isCallRequest } from "./admission.ts";
 import { Authentication } from "./authentication.ts";
 import type { AuthenticationConfiguration, TunnelConfiguration } from "./configuration.ts";
 import { type ConnectionOrigin, type ControlConnectionState, initialState } from "./control-connection-state.ts";
@@ -74,9 +74,19 @@ export class ControlConnection {
     return this.state.state === "established";
   }
 
-  /** Messages wait for the peer's window to open. */
-  get congested(): boolean {
-    return this.#channel.congested;
+  /** Neither end has closed it. */
+  get isOpen(): boolean {
+    return this.state.life === "open";
+  }
+
+  /** So much waits for the peer's acknowledgements that it is asked for no more answers: they would pile up without end. */
+  get overloaded(): boolean {
+    return this.#channel.overloaded;
+  }
+
+  /** What we have said of a session last has not been acknowledged, or not even been sent. */
+  isTelling(localSessionId: number): boolean {
+    return this.#channel.holds((message) => "localSessionId" in message && message.localSessionId === localSessionId);
   }
 
   get flow(): Flow {
@@ -154,7 +164,6 @@ export class ControlConnection {
     this.#followPeer(turn);
     // An ACK has no place in the order; what may be wrong with it counts all the same (RFC 3931 5.2).
     if (isAcknowledgement(decoded)) return decoded.kind === "zlb" ? [] : [decoded];
-    if (this.#channel.overloaded && !isFarewell(decoded)) return [];
     return this.#channel.accept(ns, decoded);
   }
 
@@ -201,12 +210,12 @@ export class ControlConnection {
 
   /**
    * Goes on with another authentication, if it can (`Authentication.change`). The peer hears of it at once: it may know
-   * a secret that it has not used yet, and a HELLO shows it that it can.
+   * a secret that it has not used yet, and a HELLO, or what is said again, shows it that it can.
    */
   changeAuthentication(configuration: AuthenticationConfiguration, turn: Turn): boolean {
     if (!this.authentication.change(configuration)) return false;
     this.#encodeAgain(turn);
-    if (this.established && this.authentication.signs) this.send({ name: "HELLO" }, turn);
+    if (this.established && this.authentication.signs) this.hello(turn);
     return true;
   }
 
@@ -386,7 +395,7 @@ export class ControlConnection {
   }
 
   #sendHello(turn: Turn): void {
-    this.send({ name: "HELLO" }, turn);
+    this.hello(turn);
     this.#arm("hello", this.state.helloIntervalMs, turn);
   }
 

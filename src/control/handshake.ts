@@ -9,7 +9,7 @@ import type { ControlConnection } from "./control-connection.ts";
 import type { Endpoint, Entropy } from "./core.ts";
 import { recogniseDialect } from "./dialects.ts";
 import { flowFlaw } from "./flows.ts";
-import { printable, type Result, STOPCCN } from "./result-codes.ts";
+import { printable, type Result } from "./result-codes.ts";
 import type { Turn } from "./turn.ts";
 
 /** SCCRQ, SCCRP and SCCCN (RFC 3931 6.1 to 6.3). */
@@ -41,10 +41,10 @@ function isBare({ dialect }: ControlConnection, { leftToDialect }: TunnelConfigu
 }
 
 /** StopCCN (RFC 3931 6.4): with our id once the peer may know it, so that it finds the connection without its own. */
-export function stopCcn(connection: ControlConnection, cause: Result | undefined): ControlMessage<"StopCCN"> {
+export function stopCcn(connection: ControlConnection, cause: Result): ControlMessage<"StopCCN"> {
   return {
     name: "StopCCN",
-    resultCode: cause ?? { result: STOPCCN.stateMachineError },
+    resultCode: cause,
     assignedControlConnectionId: connection.id,
   };
 }

@@ -328,7 +328,9 @@ export class Lcce implements Core {
   /** A StopCCN from a peer that has not learnt our id names its own instead (RFC 3931 5.4.3). */
   #receiveEarlyStopCcn(input: Of<"datagram">, turn: Turn): void {
     let suspect: ControlConnection | undefined;
-    for (const connection of this.#connections.owners()) {
+    // A peer that has begun anew may use the id of a connection that is over once more.
+    const openFirst = [...this.#connections.owners()].sort((one, other) => Number(other.isOpen) - Number(one.isOpen));
+    for (const connection of openFirst) {
       const { remoteControlConnectionId, life } = connection.state;
       if (!this.#isFrom(connection, input.from, input.to)) continue;
       if (!connection.verify(input.octets)) {

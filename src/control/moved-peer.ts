@@ -1,7 +1,7 @@
 import { type DecodedMessage, decodeMessage } from "../avp/decode.ts";
 import { isAcknowledgement } from "./admission.ts";
 import type { ControlConnection } from "./control-connection.ts";
-import { encapsulationOf, endpointText } from "./endpoint.ts";
+import { endpointText } from "./endpoint.ts";
 import { because, STOPCCN } from "./result-codes.ts";
 import type { Request } from "./sccrq.ts";
 import { nextSequence } from "./sequence.ts";
@@ -24,7 +24,7 @@ export function heardElsewhere(
   turn: Turn,
 ): void {
   const { state, authentication, established } = connection;
-  if (!established || state.life !== "open" || state.listener === undefined || encapsulationOf(from) === "ip") return;
+  if (!established || state.listener === undefined) return;
   // Without a secret everybody can say anything.
   if (!authentication.authenticated || !connection.verify(octets)) return;
   if (!maySayNow(connection, decodeMessage(octets, authentication.unhidingKey))) return;

@@ -46,7 +46,7 @@ export interface ChannelState<Outgoing, Incoming> {
 /** RFC 3931 5.4.3: what a peer can hold that has not said it. */
 const DEFAULT_RECEIVE_WINDOW = 4;
 
-/** Messages that wait for a peer that goes on sending: more than honest ones ever cause by what they ask at once. */
+/** Messages that wait, at which nothing more is taken on. */
 const MOST_WAITING = 1_024;
 
 export function createChannelState<Outgoing, Incoming>(ownWindow: number): ChannelState<Outgoing, Incoming> {
@@ -100,12 +100,13 @@ export class ReliableChannel<Outgoing, Incoming> {
     });
   }
 
-  /** Messages wait for the window to open. */
-  get congested(): boolean {
-    return this.state.waiting.length > 0 || this.state.waitingBehind.length > 0;
+  /** Whether such a message waits, or was sent and is not acknowledged. */
+  holds(wanted: (message: Outgoing) => boolean): boolean {
+    const { outstanding, waiting, waitingBehind } = this.state;
+    return outstanding.some(({ message }) => wanted(message)) || waiting.some(wanted) || waitingBehind.some(wanted);
   }
 
-  /** So much waits that the peer has to acknowledge before it is listened to: its answers would pile up without end. */
+  /** More waits than honest peers ever cause by what they ask at once. */
   get overloaded(): boolean {
     return this.state.waiting.length >= MOST_WAITING;
   }
@@ -125,7 +126,8 @@ export class ReliableChannel<Outgoing, Incoming> {
 
   /** Nothing is left that the peer has not acknowledged. */
   get settled(): boolean {
-    return this.state.outstanding.length === 0 && !this.congested;
+    const { outstanding, waiting, waitingBehind } = this.state;
+    return outstanding.length === 0 && waiting.length === 0 && waitingBehind.length === 0;
   }
 
   /** Takes the Nr of a received message. Returns whether it acknowledged something new. */

@@ -1,9 +1,5 @@
 import type { AvpValues } from "../avp/messages.ts";
 import type { CallEffect, CallEvent, CallMessage, CallRole } from "../fsm/call.ts";
-import { stepIncomingCallRecipient } from "../fsm/incoming-call-recipient.ts";
-import { stepIncomingCallSender } from "../fsm/incoming-call-sender.ts";
-import { stepOutgoingCallRecipient } from "../fsm/outgoing-call-recipient.ts";
-import { stepOutgoingCallSender } from "../fsm/outgoing-call-sender.ts";
 import {
   confirmationFlaw,
   framingOf,
@@ -12,6 +8,7 @@ import {
   SEQUENCING_LEVELS,
   sendsSequenced,
 } from "./admission.ts";
+import { AWAITED, STEPPERS } from "./call-machines.ts";
 import { callMessage } from "./call-messages.ts";
 import { CircuitReports } from "./circuit-reports.ts";
 import { CIRCUIT, carriesFrames, describeStatus } from "./circuit-status.ts";
@@ -26,20 +23,7 @@ import { OUT_OF_TURN, SessionJournal } from "./session-journal.ts";
 import { NO_ERRORS, NO_OCTETS, offeredSublayer, type SessionState, sessionParameters } from "./session-state.ts";
 import { type SessionTimer, TIE_BREAKER_LENGTH, type Turn } from "./turn.ts";
 
-const STEPPERS = {
-  "icrq-sender": stepIncomingCallSender,
-  "icrq-recipient": stepIncomingCallRecipient,
-  "ocrq-sender": stepOutgoingCallSender,
-  "ocrq-recipient": stepOutgoingCallRecipient,
-} as const satisfies Record<CallRole, unknown>;
-
-/** The message that each state waits for; any other is out of turn. */
-const AWAITED: Readonly<Record<CallRole, Readonly<Record<string, CallMessage>>>> = {
-  "icrq-sender": { "wait-reply": "ICRP" },
-  "icrq-recipient": { "wait-connect": "ICCN" },
-  "ocrq-sender": { "wait-reply": "OCRP", "wait-connect": "OCCN" },
-  "ocrq-recipient": {},
-};
+const TAKEN_ID = generalError(ERROR.invalidSessionId, "the Local Session ID belongs to another session");
 
 /** One configured pseudowire: as caller or as called, whichever it is at the moment. */
 export class Session {
@@ -133,8 +117,9 @@ export class Session {
     const { role, state, held } = this.state;
     const awaited = AWAITED[role][state] === name && held === undefined;
     // Whatever is wrong with an answer: what we say from now on names the peer's session (RFC 3931 5.4.4).
-    if (awaited && state === "wait-reply") this.#takeRemoteId(avps.localSessionId ?? 0);
-    const problem = awaited ? (flaw ?? this.#contentFlaw(name, avps)) : OUT_OF_TURN;
+    const isTaken = awaited && state === "wait-reply" && this.#isTaken(avps.localSessionId ?? 0);
+    if (awaited && state === "wait-reply" && !isTaken) this.#takeRemoteId(avps.localSessionId ?? 0);
+    const problem = awaited ? (flaw ?? (isTaken ? TAKEN_ID : this.#contentFlaw(name, avps))) : OUT_OF_TURN;
     if (problem === undefined) {
       this.#accept(name, avps, connection, turn);
       return;
@@ -327,8 +312,8 @@ export class Session {
 
   /** No answer in time (RFC 3931 7 leaves this to the implementation). */
   #setupTimedOut(connection: ControlConnection, turn: Turn): void {
-    // What waits behind a closed window has not been asked yet, or not been answered: that is no silence.
-    if (connection.congested) {
+    // What waits behind a closed window has not been asked yet: that is no silence.
+    if (connection.isTelling(this.state.localSessionId)) {
       this.#armSetup(turn);
       return;
     }
@@ -392,6 +377,13 @@ export class Session {
     if (this.#byRemoteId.get(previous) === this) this.#byRemoteId.delete(previous);
     this.state.remoteSessionId = remoteSessionId;
     if (remoteSessionId !== 0) this.#byRemoteId.set(remoteSessionId, this);
+  }
+
+  /** Whether the peer has given that id to another session of the connection, of which a CDN could be mistaken to speak. */
+  #isTaken(remoteSessionId: number): boolean {
+    const owner = this.#byRemoteId.get(remoteSessionId);
+    if (owner === undefined || owner === this) return false;
+    return owner.state.localControlConnectionId === this.state.localControlConnectionId;
   }
 
   #endPreparation(connection: ControlConnection | undefined): void {

@@ -195,22 +195,19 @@ export class Tunnel implements AnyTunnel {
 
   step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void {
     const wasEstablished = connection.established;
-    const establishedForMs = turn.now - connection.state.since;
+    const { since, state } = connection.state;
     const effects = connection.step(event, turn);
+    // What a message breaks by coming at all is not said by whoever has looked at its content.
+    const reason = cause ?? because(STOPCCN.stateMachineError, `${event.type.replace("rx.", "")} in state ${state}`);
     const stops = effects.some((effect) => effect.type === "send" && effect.message === "StopCCN");
-    if (cause !== undefined && stops) this.#explain(cause, connection, turn);
+    if (stops) this.#explain(reason, connection, turn);
     for (const effect of effects) {
-      if (effect.type === "clean-up") this.#cleanUp(connection, wasEstablished, establishedForMs, turn);
-      else this.#perform(connection, effect, cause, turn);
+      if (effect.type === "clean-up") this.#cleanUp(connection, wasEstablished, turn.now - since, turn);
+      else this.#perform(connection, effect, reason, turn);
     }
   }
 
-  #perform(
-    connection: ControlConnection,
-    effect: ControlConnectionEffect,
-    cause: Result | undefined,
-    turn: Turn,
-  ): void {
+  #perform(connection: ControlConnection, effect: ControlConnectionEffect, cause: Result, turn: Turn): void {
     switch (effect.type) {
       case "send":
         if (effect.message === "StopCCN") connection.sendStopCcn(stopCcn(connection, cause), turn);

@@ -15,6 +15,8 @@ class TranslatingLink extends VirtualLink {
   /** How long a mapping is kept that nothing uses. */
   timeoutMs = Number.POSITIVE_INFINITY;
   outside = OUTSIDE;
+  /** Messages that came for a mapping that is gone. */
+  readonly unmapped: string[] = [];
   #port = 40_000;
   #inside: Endpoint | undefined;
   #usedAt = 0;
@@ -35,7 +37,7 @@ class TranslatingLink extends VirtualLink {
     else if (to.address === this.outside && to.port === this.#port && this.#inside !== undefined) {
       this.#usedAt = this.now;
       super.transmit(from, this.#inside, octets);
-    }
+    } else this.unmapped.push(nameOnWire(octets));
   }
 
   #translated(from: Endpoint): Endpoint {
@@ -104,6 +106,8 @@ test.each([
   for (const node of [world.initiator, world.responder]) {
     expect(node.log.filter(({ message }) => words.test(message))).toHaveLength(1);
   }
+  // Where it was it is asked, and nobody would hear a farewell there.
+  expect(new Set(world.link.unmapped)).toEqual(new Set(["HELLO"]));
   // Nothing is left of the old connection.
   world.link.run(120_000);
   expect([world.responder.tunnels.size, world.responder.sockets.size]).toEqual([1, 1]);
@@ -130,6 +134,16 @@ test("G13 C19 the StopCCN that says so may be lost: it is sent again to where th
   world.link.fate = ({ from, to }) => (from.address === B && to.address === INSIDE && lost++ < 2 ? [] : [10]);
   expect(msUntilUp(world)).toBeLessThan(QUICK_MS + 4_000);
   expect(lost).toBeGreaterThan(2);
+});
+
+test("G13 C19 the StopCCN has as many chances as any message, whatever was spent on the way to where the peer was", () => {
+  const retransmit = { initialMs: 1_000, maxMs: 8_000, retries: 3, sccrqRetries: 10 };
+  const world = behindNat({ helloIntervalMs: HELLO_MS, retransmit });
+  world.link.forget();
+  let lost = 0;
+  world.link.fate = ({ from, to }) => (from.address === B && to.address === INSIDE && lost++ < 4 ? [] : [10]);
+  expect(msUntilUp(world)).toBeLessThan(QUICK_MS + 5_000);
+  expect(lost).toBeGreaterThan(4);
 });
 
 test("G13 H04 without a secret nobody believes another port: it is back after a whole retransmission cycle", () => {
@@ -176,6 +190,18 @@ test("G13 a genuine message that somebody sends on from another port takes nothi
     localControlConnectionId: before.localControlConnectionId,
   });
   expect(link.datagrams.filter(({ from, to }) => from.address === B && to.port === 5_000)).toEqual([]);
+});
+
+test("G13 a connection that is not established yet stays where it began", () => {
+  const { link, node, peer } = facingSigned();
+  peer.send(peer.sccrq());
+  peer.expect("SCCRP");
+  peer.send({ name: "HELLO" }, { from: { port: 5_000 } });
+  link.run(500);
+  expect(peer.all("HELLO")).toEqual([]);
+  link.run(20_000);
+  expect(link.datagrams.filter(({ from, to }) => from.address === B && to.port === 5_000)).toEqual([]);
+  expect(internalErrors(node)).toEqual([]);
 });
 
 test.each([

@@ -199,6 +199,19 @@ describe("the end of sessions and connections", () => {
     expect(tunnelOf(node).state).toBe("idle");
   });
 
+  test("B51 where the peer has begun anew with the same id, it is the connection that is open", () => {
+    const { link, node, peer } = established();
+    const stopCcn = { name: "StopCCN", resultCode: { result: 1 }, assignedControlConnectionId: peer.ccid } as const;
+    peer.send(stopCcn);
+    link.run(1_000);
+    Object.assign(peer, { ns: 0, nr: 0, remoteCcid: 0 });
+    peer.send(peer.sccrq());
+    peer.expect("SCCRP");
+    peer.send(stopCcn, { ccid: 0 });
+    link.run(100);
+    expect(node.core.save().connections.filter(({ life }) => life === "open")).toEqual([]);
+  });
+
   test("A27 a StopCCN ends all sessions without a CDN for each", () => {
     const { link, node, peer } = established({ sessions: sessions(10) });
     for (let index = 0; index < 10; index++) {

@@ -91,6 +91,27 @@ describe("HELLO", () => {
     expect(helloCount(peer)).toBe(0);
   });
 
+  test.each([
+    ["while the datapath is being asked", 500],
+    ["and the datapath does not answer", 60_000],
+  ])("H05 nor one that was sent %s", (_, delayMs) => {
+    const { link, node, peer } = established();
+    peer.call();
+    node.datapath = { ...node.datapath, delayMs };
+    const isAsked = () => node.core.save().timers.some(({ key }) => key.startsWith("activity"));
+    const { start } = { start: link.now };
+    while (!isAsked() && link.now - start < 2 * INTERVAL_MS) link.run(10);
+    expect(isAsked()).toBe(true);
+    peer.polite = false;
+    node.receive({ type: "close", tunnel: "to-peer", session: "lan42" });
+    link.run(5_000);
+    expect([peer.all("CDN").length > 1, helloCount(peer)]).toEqual([true, 0]);
+    peer.polite = true;
+    peer.acknowledge({ nr: peer.nr });
+    link.run(200);
+    expect(helloCount(peer)).toBe(0);
+  });
+
   test("H05 none before the connection is established", () => {
     const { link, peer } = facing({ helloIntervalMs: 1_000 });
     peer.send(peer.sccrq());

@@ -272,3 +272,20 @@ describe("Circuit Status", () => {
     expect(sessionOf(node)).toMatchObject({ state: "established", remoteCircuitActive: true });
   });
 });
+
+test("B63 an ICRP with the Local Session ID of another session: CDN that does not name it, and the other one stays", () => {
+  const { link, node, peer } = facing({ role: "initiator", sessions: [session("lan42"), session("lan43")] });
+  peer.answer();
+  peer.send(peer.icrp(peer.expect("ICRQ")));
+  link.run(100);
+  const second = peer.expect("ICRQ");
+  peer.send(peer.icrp(second));
+  const { avps } = peer.expect("CDN");
+  expect(avps).toMatchObject({ localSessionId: second.avps.localSessionId, remoteSessionId: 0 });
+  expect(avps.resultCode).toMatchObject({ result: 2, error: 5 });
+  expect([node.datapathSessions.size, node.raised.size]).toEqual([1, 1]);
+  // By the peer's id alone it is found as before.
+  peer.send({ name: "SLI", localSessionId: peer.sessionId, remoteSessionId: 0, circuitStatus: 0 });
+  link.run(100);
+  expect(node.raised.size).toBe(0);
+});

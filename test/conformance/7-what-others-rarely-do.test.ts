@@ -81,6 +81,35 @@ describe("calls", () => {
     ]);
   });
 
+  test("C15 the answers to the first calls do not wait until the last is placed", () => {
+    const sessions = Array.from({ length: 40 }, (_, i) => session(`s${i}`, { call: "initiator" }));
+    const { link, peer } = facing({ sessions });
+    peer.connect({ receiveWindowSize: 2 });
+    const icrq = peer.expect("ICRQ");
+    peer.send(peer.icrp(icrq));
+    peer.expect("ICCN");
+    const placed = peer.all("ICRQ").length;
+    link.run(5_000);
+    expect([placed < 20, peer.all("ICRQ").length]).toEqual([true, 40]);
+  });
+
+  test.each([
+    [1, 40],
+    [16, 200],
+  ])("E10 with window %i, none of %i calls that are acknowledged and never answered is waited for", (window, count) => {
+    const sessions = Array.from({ length: count }, (_, i) => session(`s${i}`, { call: "initiator" }));
+    const { link, node, peer } = facing({
+      sessions,
+      role: "initiator",
+      helloIntervalMs: 0,
+      reconnect: { minMs: 600_000, maxMs: 600_000 },
+    });
+    peer.answer({ receiveWindowSize: window });
+    link.run(90_000);
+    expect(new Set(peer.all("CDN").map(({ avps }) => avps.localSessionId)).size).toBe(count);
+    expect(tunnelOf(node).sessions.filter(({ lastError }) => lastError.includes("no answer"))).toHaveLength(count);
+  });
+
   test("E10 who is opened by hand begins anew to count failures", () => {
     const { link, node, peer } = facing({
       reconnect: { minMs: 1_000, maxMs: 60_000 },

@@ -275,6 +275,31 @@ describe("message types", () => {
     expect(peer.expect("StopCCN").avps.resultCode).toMatchObject({ result: 7 });
     expect(tunnelOf(node).state).toBe("idle");
   });
+
+  test.each(["SCCRQ", "SCCRP", "SCCCN"] as const)("G04 why a %s out of turn ends a connection is said", (name) => {
+    const { node, peer } = established();
+    peer.call();
+    peer.send({ SCCRQ: peer.sccrq(), SCCRP: peer.sccrp(), SCCCN: { name: "SCCCN" } as const }[name]);
+    const words = `${name} in state established`;
+    expect(peer.expect("StopCCN").avps.resultCode).toEqual({ result: 7, error: 0, message: words });
+    expect(tunnelOf(node).lastError).toContain(words);
+    expect(sessionOf(node).lastError).toContain(words);
+    expect(node.log.filter(({ event }) => event === "control-connection-failed")).toHaveLength(1);
+  });
+
+  test.each([
+    ["ICRQ", (peer: ScriptedPeer) => peer.icrq()],
+    ["CDN", () => ({ name: "CDN", resultCode: { result: 3 }, localSessionId: 1, remoteSessionId: 2 }) as const],
+    ["SLI", () => ({ name: "SLI", localSessionId: 1, remoteSessionId: 2, circuitStatus: 1 }) as const],
+  ])("G04 so it is with an %s before the connection is established", (name, message) => {
+    const { node, peer } = facing();
+    peer.send(peer.sccrq());
+    peer.expect("SCCRP");
+    peer.send(message(peer));
+    const words = `${name} in state wait-ctl-conn`;
+    expect(peer.expect("StopCCN").avps.resultCode).toEqual({ result: 7, error: 0, message: words });
+    expect(tunnelOf(node).lastError).toContain(words);
+  });
 });
 
 const HEADER = (bits: string, length: number, ccid = "00000000") =>

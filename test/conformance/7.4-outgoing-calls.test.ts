@@ -52,6 +52,24 @@ describe("the end that asks for the call", () => {
     expect(made).toMatchObject({ remoteSessionId: peer.sessionId, remoteCookie: ascii("cookies!") });
   });
 
+  test.each([
+    ["none", 1],
+    ["default", 0],
+  ] as const)(
+    "B63 F41 L2-Specific Sublayer %s in its OCRQ, %i in the OCRP: nothing could be said of it any more, so CDN",
+    (l2Sublayer, theirs) => {
+      const { node, peer, ocrq: sent } = calling({ l2Sublayer });
+      peer.send(peer.ocrp(sent, { l2SpecificSublayer: theirs }));
+      const { resultCode } = peer.expect("CDN").avps;
+      expect(resultCode).toMatchObject({ result: 2, error: 3 });
+      expect(resultCode?.message).toContain(`the OCRQ asked for L2-Specific Sublayer ${l2Sublayer}`);
+      expect([node.datapathSessions.size, sessionOf(node).lastError.includes("L2-Specific Sublayer")]).toEqual([
+        0,
+        true,
+      ]);
+    },
+  );
+
   test("E53 an OCCN that overtakes the datapath waits for it", () => {
     const { link, node, peer, ocrq: sent } = calling();
     node.datapath = { ...node.datapath, delayMs: 500 };
