@@ -93,6 +93,7 @@ const OF_THE_DAEMON = [
   "stopped",
   "datapath-fallback",
   "configuration-warning",
+  "no-service-manager",
 ];
 
 function isOfCore({ event }: LogEntry): boolean {
