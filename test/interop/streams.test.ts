@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -223,6 +223,32 @@ describe.skipIf(missing !== undefined)(`what follows a real daemon${missing ? ` 
     expect(said.slice(0, 3)).toEqual(["SCCRQ", "SCCRP", "SCCCN"]);
     expect(said).toEqual(expect.arrayContaining(["ICRQ", "ICRP", "ICCN", "StopCCN"]));
     expect(await answering.stop("SIGINT")).toEqual({ code: 0, signal: null });
+  });
+
+  test("what a reload brings has events and is traced; what it takes away has ended, and nobody knows it", async () => {
+    const events = paris.follow("events", "--json");
+    await until("it follows", UP_MS, async () => {
+      await paris.command("reload");
+      return events.lines.length > 0;
+    });
+    const site = readFileSync(paris.configurationFile, "utf8");
+    writeFileSync(paris.configurationFile, site.replaceAll("tunnel.lyon", "tunnel.nice"));
+    expect(await paris.command("reload")).toMatchObject({ code: 0 });
+    const told = () => events.lines.map((line) => JSON.parse(line)).map(({ event, tunnel }) => `${event} ${tunnel}`);
+    await until("the other one is up", UP_MS, () => told().includes("session-up nice"));
+    expect(told()).toEqual(expect.arrayContaining(["session-down lyon", "tunnel-down lyon", "tunnel-up nice"]));
+
+    const trace = paris.follow("trace", "nice");
+    await until("it traces", UP_MS, async () => {
+      await paris.command("close", "nice/lan42");
+      await paris.command("open", "nice/lan42");
+      return trace.stdout.includes("ICRQ");
+    });
+    expect(await trace.stop("SIGINT")).toEqual({ code: 0, signal: null });
+    expect(await paris.command("trace", "lyon")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('there is no tunnel named "lyon"'),
+    });
   });
 
   test("trace: a tunnel that nobody knows, and a file that exists", async () => {
