@@ -11,6 +11,7 @@ import {
   SEQUENCING,
   SERVICE_ROWS,
 } from "./cisco-facts.ts";
+import { carriesEthernet, interfaceKey, interfaceName } from "./cisco-interfaces.ts";
 import { type Block, type Row, readBlocks } from "./cisco-lines.ts";
 import type { Findings } from "./findings.ts";
 import type { Line, Source } from "./source.ts";
@@ -30,6 +31,7 @@ export interface Xconnect {
 export interface CiscoConfig {
   readonly hostname: string | undefined;
   readonly classes: ReadonlyMap<string, ClassFacts>;
+  /** By `interfaceKey`. */
   readonly interfaces: ReadonlyMap<string, InterfaceFacts>;
   readonly xconnects: readonly Xconnect[];
 }
@@ -48,18 +50,17 @@ export function readCisco(source: Source, findings: Findings): CiscoConfig {
     );
   const classes = named("l2tp-class ", CLASS_ROWS);
   const pseudowires = named("pseudowire-class ", PSEUDOWIRE_ROWS);
-  const lenders = [...pseudowires.values()].map(({ localInterface }) => localInterface);
+  const lenders = [...pseudowires.values()].map(({ localInterface = "" }) => interfaceKey(localInterface));
   const interfaces = new Map<string, InterfaceFacts>();
   const xconnects: Xconnect[] = [];
   for (const place of placesOf(blocks)) {
-    const [ports, own] = split(place.below, ({ text }) => text.startsWith("xconnect "));
-    const rows = ports.length === 0 ? LENT_ROWS : place.rows;
-    if (ports.length === 0 && !lenders.includes(place.name)) leaveInterface(place, findings);
-    else {
-      const circuit = readRows(own, rows, findings);
-      interfaces.set(place.name, circuit);
-      xconnects.push(...ports.flatMap((each) => readXconnect(each, { ...place, circuit, pseudowires }, findings)));
-    }
+    const { carried, strange, own } = circuitsOf(place);
+    for (const { line } of strange) findings.left(line, "only Ethernet and VLAN circuits are carried");
+    if (carried.length > 0 || lenders.includes(interfaceKey(place.name))) {
+      const circuit = readRows(own, carried.length > 0 ? place.rows : LENT_ROWS, findings);
+      interfaces.set(interfaceKey(place.name), circuit);
+      xconnects.push(...carried.flatMap((each) => readXconnect(each, { ...place, circuit, pseudowires }, findings)));
+    } else if (strange.length === 0) leaveInterface(place, findings);
   }
   const hostname = blocks.find(({ text }) => text.startsWith("hostname "));
   leaveOthers(blocks, findings);
@@ -72,20 +73,42 @@ interface CircuitPlace {
   readonly line: Line;
   readonly below: readonly Block[];
   readonly rows: readonly Row<InterfaceFacts>[];
+  readonly ethernet: boolean;
 }
 
 function placesOf(blocks: readonly Block[]): readonly CircuitPlace[] {
   return blocks.filter(isInterface).flatMap((block): readonly CircuitPlace[] => {
     const [services, own] = split(block.below, ({ text }) => text.startsWith("service instance "));
-    const name = nameOf(block);
+    const name = interfaceName(block.text.replace(/^interface /, ""));
+    const ethernet = carriesEthernet(name);
     const inner = services.map(({ line, text, below }) => ({
       name: `${name} ${text}`,
       line,
       below,
       rows: SERVICE_ROWS,
+      ethernet,
     }));
-    return [{ name, line: block.line, below: own, rows: INTERFACE_ROWS }, ...inner];
+    return [{ name, line: block.line, below: own, rows: INTERFACE_ROWS, ethernet }, ...inner];
   });
+}
+
+/** Its xconnects, those that are no Ethernet apart, and its other lines. */
+function circuitsOf({
+  below,
+  ethernet,
+}: CircuitPlace): Readonly<Record<"carried" | "strange" | "own", readonly Block[]>> {
+  const [ports, own] = split(below, isXconnect);
+  const deeper = own.flatMap(xconnectsBelow);
+  return ethernet ? { carried: ports, strange: deeper, own } : { carried: [], strange: [...ports, ...deeper], own };
+}
+
+function isXconnect({ text }: Block): boolean {
+  return text.startsWith("xconnect ");
+}
+
+/** Those of a circuit within the interface: a PVC, a DLCI. */
+function xconnectsBelow({ below }: Block): readonly Block[] {
+  return below.flatMap((block) => (isXconnect(block) ? [block] : xconnectsBelow(block)));
 }
 
 function isInterface({ text }: Block): boolean {
@@ -157,7 +180,7 @@ function readRows<F extends object>(blocks: readonly Block[], rows: readonly Row
   for (const { line, text, below } of blocks) {
     const row = rows.find(({ pattern }) => pattern.test(text));
     facts = { ...facts, ...judge(row, line, text, facts, findings) };
-    for (const deeper of below) findings.unknown(deeper.line);
+    for (const deeper of below) if (!isXconnect(deeper)) findings.unknown(deeper.line);
   }
   // All facts of a section are optional.
   return facts as F;

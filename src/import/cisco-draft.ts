@@ -2,6 +2,7 @@ import { isIPv4 } from "node:net";
 import { isUnicast } from "../config/format.ts";
 import type { CiscoConfig, Xconnect } from "./cisco-config.ts";
 import type { ClassFacts, PseudowireFacts } from "./cisco-facts.ts";
+import { interfaceKey } from "./cisco-interfaces.ts";
 import { authenticationEntries } from "./cisco-secrets.ts";
 import { type DraftSession, type DraftTunnel, entry, Names, type SessionEntry, type TunnelEntry } from "./draft.ts";
 import type { Findings } from "./findings.ts";
@@ -73,7 +74,7 @@ export class Mirror {
   ): readonly TunnelEntry[] {
     const hostname = control.hostname ?? config.hostname;
     const said = entry("peer_hostname", isManual ? undefined : control.hostname);
-    const where = pseudowire.localInterface ?? "of the way to this machine";
+    const where = pseudowire.localInterface ?? "interface towards this machine";
     if (router !== undefined) {
       const known = this.#isKnown([router, control.hostname, xconnects[0].peer]);
       const note =
@@ -137,7 +138,7 @@ function groupOf(xconnects: readonly [Xconnect, ...Xconnect[]], config: CiscoCon
     if (differing.length > 0)
       findings.left(other, `${differing.join(", ")} of the tunnel's first xconnect hold for all`);
   }
-  const addresses = config.interfaces.get(pseudowire.localInterface ?? "")?.addresses ?? [];
+  const addresses = config.interfaces.get(interfaceKey(pseudowire.localInterface ?? ""))?.addresses ?? [];
   const router = addresses.find((address) => isUnicast(address) && isIPv4(address) === isIPv4(peer));
   return { xconnects, pseudowire, control: control ?? {}, isManual: first.manual !== undefined, router };
 }

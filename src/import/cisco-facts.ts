@@ -1,4 +1,5 @@
 import { isIPv4 } from "node:net";
+import { interfaceName } from "./cisco-interfaces.ts";
 import type { Row } from "./cisco-lines.ts";
 import { type Password, readPassword } from "./cisco-password.ts";
 
@@ -26,6 +27,7 @@ export interface PseudowireFacts {
   readonly encapsulation?: string;
   readonly protocol?: "l2tpv3" | "l2tpv3ietf" | "none";
   readonly className?: string;
+  /** As `interfaceName` writes it. */
   readonly localInterface?: string;
   /** What the router puts sequence numbers into, or expects them in. */
   readonly sequencing?: (typeof SEQUENCING)[number];
@@ -103,7 +105,10 @@ export const PSEUDOWIRE_ROWS: readonly Row<PseudowireFacts>[] = [
       ...(className === undefined ? {} : { className }),
     }),
   },
-  { pattern: /^ip local interface (?<name>\S+)$/, take: ({ name = "" }) => ({ localInterface: name }) },
+  {
+    pattern: /^ip local interface (?<name>\S+(?: \d\S*)?)$/,
+    take: ({ name = "" }) => ({ localInterface: interfaceName(name) }),
+  },
   {
     pattern: /^sequencing (?<way>both|transmit|receive)$/,
     take: ({ way }) => ({ sequencing: SEQUENCING.find((each) => each === way) ?? "both" }),
@@ -126,9 +131,12 @@ function takeTos(value: number): Partial<PseudowireFacts> | undefined {
 export const INTERFACE_ROWS: readonly Row<InterfaceFacts>[] = [
   { pattern: /^description (?<text>.*)$/, take: ({ text = "" }) => ({ description: text }) },
   {
-    pattern: /^ip address (?<address>\S+) (?<mask>\d+(?:\.\d+){3})(?: secondary)?$/,
-    take: ({ address = "" }, { addresses = [] }) =>
-      isIPv4(address) ? { addresses: [...addresses, address] } : undefined,
+    // Packets bear the primary address, wherever it stands.
+    pattern: /^ip address (?<address>\S+) \d+(?:\.\d+){3}(?<secondary> secondary)?$/,
+    take: ({ address = "", secondary }, { addresses = [] }) => {
+      if (!isIPv4(address)) return undefined;
+      return { addresses: secondary === undefined ? [address, ...addresses] : [...addresses, address] };
+    },
   },
   {
     pattern: /^ipv6 address (?<address>[0-9a-f:]+)\/\d+$/i,
