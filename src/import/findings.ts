@@ -15,6 +15,9 @@ const UNKNOWN = "unknown here";
 const BEFORE_SECRETS =
   /(\b(?:secret|password|passwd|passphrase|key|key-string|keys|psk|pre-shared-key|community|md5|cookie|peer_cookie|auth|auth-trunc|enc|aead)\b|\w+=).*$/i;
 
+/** Cookies and keys, wherever they stand; an id may have as many digits. */
+const HEXADECIMAL = /(?<!\b(?:\w*id|tunnel|session|xconnect \S+) )\b(?:0x)?(?:[0-9a-f]{8}|[0-9a-f]{16,})\b/gi;
+
 /** Collects what becomes a comment at the end of the file, and with a warning a line on standard error too. */
 export class Findings {
   readonly #leftovers: Leftover[] = [];
@@ -62,7 +65,7 @@ function inOrder(leftovers: readonly Leftover[]): readonly Leftover[] {
 }
 
 function leftover({ source, number, text }: Line, reason: string): Leftover {
-  return { source, lineNumber: number, text: withoutSecrets(text.trim()), reason };
+  return { source, lineNumber: number, text: withoutSecrets(text.trim()), reason: withoutCookies(reason) };
 }
 
 /** "FILE:LINE: what stands there: why it is not taken over". */
@@ -71,5 +74,16 @@ export function leftoverText({ source, lineNumber, text, reason }: Leftover): st
 }
 
 function withoutSecrets(text: string): string {
-  return text.replace(BEFORE_SECRETS, "$1 …");
+  return text.replace(BEFORE_SECRETS, "$1 …").replaceAll(HEXADECIMAL, "…");
+}
+
+/** Reasons are the import's own words, with words of the input in them. */
+function withoutCookies(reason: string): string {
+  return reason.replace(/\b(cookie) \S.*/, "$1 …").replaceAll(HEXADECIMAL, "…");
+}
+
+/** A word of the input, for a reason: only one that stands in its line as it is, and that can be no value. */
+export function shownWord(word: string, { text }: Line): string {
+  const isKeyword = /^[a-z][a-z0-9_-]*$/i.test(word) && !/^[0-9a-f]{8,}$/i.test(word);
+  return isKeyword && text.split(/\s+/).includes(word) ? `"${word}"` : "a word";
 }

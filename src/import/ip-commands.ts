@@ -1,70 +1,11 @@
 import { isCidr, isRoute } from "../config/format.ts";
-import type { Findings } from "./findings.ts";
-import type { DeviceFact, IpSession, IpState, IpTunnel } from "./ip-state.ts";
+import { type Findings, shownWord } from "./findings.ts";
+import { addL2tp, type Place } from "./ip-l2tp.ts";
+import type { DeviceFact, IpState } from "./ip-state.ts";
 import { readCommands } from "./shell-words.ts";
-import type { Line, Source } from "./source.ts";
-
-interface Place {
-  readonly state: IpState;
-  readonly findings: Findings;
-  readonly line: Line;
-  readonly netns: string;
-}
+import type { Source } from "./source.ts";
 
 type Perform = (words: readonly string[], place: Place) => void;
-type Reader = (word: string) => string | number | boolean | undefined;
-
-/** As iproute2 reads numbers: decimal, or hexadecimal after 0x, or octal after 0. */
-const number: Reader = (word) => {
-  if (/^0[0-7]+$/.test(word)) return Number.parseInt(word, 8);
-  return /^(?:\d+|0x[0-9a-f]+)$/i.test(word) ? Number(word) : undefined;
-};
-const text: Reader = (word) => word;
-const cookie: Reader = (word) => (/^(?:[0-9a-f]{8}){1,2}$/i.test(word) ? word : undefined);
-const onOff: Reader = (word) => ({ on: true, off: false })[word];
-const oneOf =
-  (...words: readonly string[]): Reader =>
-  (word) =>
-    words.find((each) => each === word.toLowerCase());
-
-type Field<T> = readonly [field: keyof T, read: Reader];
-
-/** The words of `ip l2tp add tunnel`, each with a value. */
-const TUNNEL_WORDS: Readonly<Record<string, Field<IpTunnel>>> = {
-  tunnel_id: ["tunnelId", number],
-  tid: ["tunnelId", number],
-  peer_tunnel_id: ["peerTunnelId", number],
-  ptid: ["peerTunnelId", number],
-  encap: ["encap", oneOf("udp", "ip")],
-  local: ["local", text],
-  remote: ["remote", text],
-  udp_sport: ["localPort", number],
-  udp_dport: ["peerPort", number],
-  udp_csum: ["checksum", onOff],
-  udp6_csum_tx: ["checksumTx", onOff],
-  udp6_csum_rx: ["checksumRx", onOff],
-};
-
-/** What holds where they are not given. */
-const TUNNEL_STANDARD = { encap: "udp", checksum: false, checksumTx: true, checksumRx: true } as const;
-
-/** The words of `ip l2tp add session`, each with a value. */
-const SESSION_WORDS: Readonly<Record<string, Field<IpSession & { readonly seq: string }>>> = {
-  tunnel_id: ["tunnelId", number],
-  tid: ["tunnelId", number],
-  session_id: ["sessionId", number],
-  sid: ["sessionId", number],
-  peer_session_id: ["peerSessionId", number],
-  psid: ["peerSessionId", number],
-  name: ["interface", text],
-  cookie: ["cookie", cookie],
-  peer_cookie: ["peerCookie", cookie],
-  l2spec_type: ["l2spec", oneOf("none", "default")],
-  seq: ["seq", oneOf("none", "send", "recv", "both")],
-};
-
-/** iproute2 ignores them, and so do we. */
-const IGNORED_WORDS = ["offset", "peer_offset"];
 
 /** `ip OBJECT VERB …`; both words may be shortened, and the first row that fits is meant, as with ip. */
 const IP_COMMANDS: readonly (readonly [object: string, verb: string, perform: Perform])[] = [
@@ -85,7 +26,12 @@ const IP_COMMANDS: readonly (readonly [object: string, verb: string, perform: Pe
 /** Other commands, by their first word. */
 const COMMANDS: Readonly<Record<string, Perform>> = {
   ip: (words, place) => performIp(words, place),
+  // As in the files of ip -batch.
   l2tp: (words, place) => performIp(["l2tp", ...words], place),
+  link: (words, place) => performIp(["link", ...words], place),
+  addr: (words, place) => performIp(["address", ...words], place),
+  address: (words, place) => performIp(["address", ...words], place),
+  route: (words, place) => performIp(["route", ...words], place),
   brctl: performBrctl,
   bridge: performBridge,
   modprobe: ([module = ""], { findings, line }) => {
@@ -104,11 +50,11 @@ const NO_EQUIVALENT = "has no equivalent: it stays to be done elsewhere";
 
 /** `ip l2tp add …` and what else a script says of the same devices. */
 export function readIpCommands(source: Source, state: IpState, findings: Findings): void {
-  for (const { words, line, unknownVariables } of readCommands(source)) {
+  for (const { words, line, unknownVariables, remarks } of readCommands(source)) {
     const place = { state, findings, line, netns: "" };
-    if (unknownVariables.length > 0)
-      findings.left(line, `${[...new Set(unknownVariables)].join(" and ")} has no plain value here`);
-    else perform(words, place);
+    for (const remark of remarks) findings.left(line, remark);
+    if (unknownVariables.length > 0) findings.left(line, `no plain value here: ${unknownVariables.join(", ")}`);
+    else if (words.length > 0) perform(words, place);
   }
 }
 
@@ -123,6 +69,10 @@ function nothing(): void {
 }
 
 function performIp(words: readonly string[], place: Place): void {
+  if (words.some((word) => /^--?b(?:atch)?$/.test(word))) {
+    place.findings.left(place.line, "its commands are not here: give their file too");
+    return;
+  }
   const { operands, netns } = withoutOptions(words, place.netns);
   const [object = "", verb = "", ...rest] = operands;
   const row = IP_COMMANDS.find(([first, second]) => isShort(object, first) && isShort(verb || "show", second));
@@ -144,49 +94,6 @@ function withoutOptions(words: readonly string[], netns: string): { operands: re
 
 function runInNamespace([netns = "", ...words]: readonly string[], place: Place): void {
   perform(words, { ...place, netns });
-}
-
-function addL2tp(words: readonly string[], place: Place): void {
-  const rest = words.filter((word) => word !== "tunnel" && word !== "session");
-  if (words.includes("session")) addSession(rest, place);
-  else addTunnel(rest, place);
-}
-
-function addTunnel(words: readonly string[], { state, findings, line, netns }: Place): void {
-  const { tunnelId, ...tunnel } = fieldsOf<IpTunnel>(words, TUNNEL_WORDS, findings, line);
-  if (tunnelId === undefined) findings.left(line, "has no tunnel_id");
-  else state.tunnel({ ...TUNNEL_STANDARD, ...tunnel, tunnelId }, line, netns);
-}
-
-function addSession(words: readonly string[], { state, findings, line, netns }: Place): void {
-  const { seq, ...session } = fieldsOf<IpSession & { readonly seq: string }>(words, SESSION_WORDS, findings, line);
-  const { tunnelId, sessionId } = session;
-  if (tunnelId === undefined || sessionId === undefined) {
-    findings.left(line, "needs tunnel_id and session_id");
-    return;
-  }
-  const sequencing = { sendSeq: seq === "send" || seq === "both", recvSeq: seq === "recv" || seq === "both" };
-  const standard = { l2spec: "default", reorderTimeout: 0 } as const;
-  state.session({ ...standard, ...session, ...sequencing, tunnelId, sessionId }, line, netns);
-}
-
-function fieldsOf<T>(
-  words: readonly string[],
-  fields: Readonly<Record<string, Field<T>>>,
-  findings: Findings,
-  line: Line,
-): Partial<T> {
-  const found: Partial<Record<keyof T, unknown>> = {};
-  for (const [word, value] of pairs(words)) {
-    if (IGNORED_WORDS.includes(word)) continue;
-    const field = Object.hasOwn(fields, word) ? fields[word] : undefined;
-    const read = field?.[1](value);
-    if (field === undefined || read === undefined)
-      findings.unknown(line, `: ${field === undefined ? "" : "the value of "}${word}`);
-    else found[field[0]] = read;
-  }
-  // Each field has the reader of its own type.
-  return found as Partial<T>;
 }
 
 function pairs(words: readonly string[]): readonly (readonly [string, string])[] {
@@ -230,7 +137,7 @@ function takeDevice(words: readonly string[]): {
 }
 
 function tellRest(device: string, word: string, { findings, line }: Place): void {
-  findings.left(line, `"${word}" of ${device} ${NO_EQUIVALENT}`);
+  findings.left(line, `${shownWord(word, line)} of ${device} ${NO_EQUIVALENT}`);
 }
 
 function addLink(words: readonly string[], { findings, line }: Place): void {
@@ -247,7 +154,7 @@ function addAddress(words: readonly string[], { state, findings, line, netns }: 
   const address = withPrefix(given);
   const strange = pairs(others).find(([word]) => !ADDRESS_WORDS.includes(word));
   if (device === undefined || !isCidr(address)) findings.unknown(line);
-  else if (strange !== undefined) findings.left(line, `"${strange[0]}" of an address has no equivalent`);
+  else if (strange !== undefined) findings.left(line, `${shownWord(strange[0], line)} of an address has no equivalent`);
   else state.device(device, { about: "address", value: address }, line, netns);
 }
 
@@ -264,7 +171,7 @@ function addRoute(words: readonly string[], { state, findings, line, netns }: Pl
   const route = `${network === "default" ? any : withPrefix(network)}${via === undefined ? "" : ` via ${via}`}`;
   const [word] = Object.keys(strange);
   if (device === undefined) findings.left(line, NO_EQUIVALENT);
-  else if (word !== undefined) findings.left(line, `"${word}" of a route has no equivalent`);
+  else if (word !== undefined) findings.left(line, `${shownWord(word, line)} of a route has no equivalent`);
   else if (!isRoute(route)) findings.unknown(line);
   else state.device(device, { about: "route", value: route }, line, netns);
 }

@@ -10,6 +10,7 @@ import {
 } from "./draft.ts";
 import type { Findings } from "./findings.ts";
 import type { DeviceFact, IpSession, IpState, IpTunnel, Told } from "./ip-state.ts";
+import type { Line } from "./source.ts";
 
 /** Of UDP (RFC 3931 4.1.2). */
 const L2TP_PORT = 1701;
@@ -77,7 +78,7 @@ function draftTunnel(
   const entries: readonly TunnelEntry[] = [
     ...entry("mode", "static"),
     ...entry("peer", remote),
-    ...entry("local", isUnicast(tunnel.local ?? "") ? tunnel.local : undefined),
+    ...localOf(tunnel, line, findings),
     ...entry("netns", netns === "" ? undefined : netns),
     ...entry("local_tunnel_id", tunnelId),
     ...entry("remote_tunnel_id", peerTunnelId),
@@ -93,6 +94,15 @@ function draftTunnel(
       sessions: own.flatMap((session) => draftSession(session, sessionNames, findings)),
     },
   ];
+}
+
+/** How ip and its output say that any address will do. */
+const ANY_ADDRESS = ["any", "all", "default", "0.0.0.0", "::", ""];
+
+function localOf({ local = "" }: IpTunnel, line: Line, findings: Findings): readonly TunnelEntry[] {
+  if (isUnicast(local)) return entry("local", local);
+  if (!ANY_ADDRESS.includes(local)) findings.left(line, "its local is no address: the tunnel is made without one");
+  return [];
 }
 
 function overUdp(tunnel: IpTunnel): readonly TunnelEntry[] {
@@ -114,27 +124,27 @@ function checksumsOverIpv6({ checksumTx = true, checksumRx = true }: IpTunnel): 
   return entry("udp_checksum", false, note);
 }
 
+const KERNEL_NAME = "guessed: the kernel's name for a device that was given none";
+
 function draftSession(session: Equipped, names: Names, findings: Findings): readonly DraftSession[] {
   const { thing, line, device, named } = session;
   if (thing.peerSessionId === undefined || thing.sessionId === 0 || thing.peerSessionId === 0) {
     findings.left(line, "a static session needs both session ids");
     return [];
   }
+  const isInterface = isInterfaceName(device);
+  if (!isInterface) findings.left(line, "no interface can have its name: the session is made without one");
   const entries: readonly SessionEntry[] = [
     ...entry("local_session_id", thing.sessionId),
     ...entry("remote_session_id", thing.peerSessionId),
     ...entry("local_cookie", thing.peerCookie, "peer_cookie of ip l2tp"),
     ...entry("remote_cookie", thing.cookie, "cookie of ip l2tp"),
     ...layering(session, findings),
-    ...interfaceOf(device, named),
+    ...(isInterface ? entry("interface", device, named ? "" : KERNEL_NAME) : []),
     ...deviceEntries(session.facts),
   ];
-  return [{ name: names.take(named ? device : `session-${thing.sessionId}`), notes: [], entries }];
-}
-
-function interfaceOf(device: string, named: boolean): readonly SessionEntry[] {
-  const note = named ? "" : "guessed: the kernel's name for a device that was given none";
-  return entry("interface", isInterfaceName(device) ? device : undefined, note);
+  const name = names.take(named && isInterface ? device : `session-${thing.sessionId}`);
+  return [{ name, notes: [], entries }];
 }
 
 /** Sublayer and sequence numbers: one key each here, for both directions. */

@@ -1,148 +1,182 @@
+import { assignedName, type Expanded, expandValue, expandWords } from "./shell-expand.ts";
+import { rawText, type ShellLine, shellLines, type Token } from "./shell-lines.ts";
+import { Variables } from "./shell-variables.ts";
 import type { Line, Source } from "./source.ts";
 
 /** A simple command of a script. */
 export interface ShellCommand {
+  /** None: nothing is to be done, only something to be told. */
   readonly words: readonly string[];
   /** As it is written, without redirections, at the line where its own or a joined line began. */
   readonly line: Line;
-  /** Variables in it that the script gives no plain value. */
+  /** Variables and substitutions in it that the script gives no plain value. */
   readonly unknownVariables: readonly string[];
+  /** What is to be told of it in any case. */
+  readonly remarks: readonly string[];
 }
 
-interface LogicalLine {
+/** A command as it is written, between two operators. */
+interface RawCommand {
   readonly number: number;
-  readonly text: string;
+  readonly before: string;
+  readonly after: string;
+  readonly tokens: readonly Token[];
+  readonly hasDocument: boolean;
 }
-
-/** A word, of pieces that are quoted in different ways, or an operator that ends a command. */
-interface Token {
-  readonly operator: boolean;
-  readonly pieces: readonly Piece[];
-}
-
-interface Piece {
-  /** As it is written. */
-  readonly raw: string;
-  readonly groups: Readonly<Record<string, string | undefined>>;
-}
-
-interface Expanded {
-  readonly text: string;
-  readonly unknown: readonly string[];
-}
-
-/** In this order: comment, white space, operators, and the pieces of a word. */
-const PIECES =
-  /(?<comment>(?<=^|[\s;&|()])#.*)|(?<space>\s+)|(?<redirect>\d?(?:>>?|<)&?\s*(?:[^\s;&|]+|$))|(?<operator>&&|\|\||[;&|(){}](?=\s|$)|[;&|()])|(?<single>'[^']*')|(?<double>"(?:[^"\\]|\\.)*")|(?<substitution>`[^`]*`|\$\((?:[^()]|\([^()]*\))*\))|(?<variable>\$\{\w+\}|\$\w+)|(?<escaped>\\.)|(?<plain>.)/gsu;
 
 /** What may stand before a command without being one. */
-const PREFIXES = new Set(["sudo", "exec", "then", "do", "else", "!", "command", "time"]);
+const PREFIXES = ["sudo", "exec", "then", "do", "!", "command", "time"];
+const DECLARATIONS = ["export", "local", "readonly", "declare"];
+const LOOPS = ["for", "while", "until", "select"];
+const BLOCKS = ["if", "case", ...LOOPS];
+const ENDS = ["fi", "esac", "done"];
 
-/** The commands of a shell script, variables that it sets itself replaced. Control structures are not followed. */
+/** The commands of a shell script, variables that it sets itself replaced. Conditions are not judged: all branches count. */
 export function readCommands(source: Source): readonly ShellCommand[] {
-  const variables = new Map<string, string>();
-  return logicalLines(source.text).flatMap(({ number, text }) =>
-    commandsOf(tokensOf(text)).flatMap((tokens) => {
-      // One after the other: what a command sets holds for the next one on the same line.
-      const command = withoutPrefixes(tokens).map((token) => expandToken(token, variables));
-      if (assigns(command, variables)) return [];
-      const words = command.map((word) => word.text);
-      const line = { source: source.name, number, text: tokens.map(rawText).join(" ") };
-      return words.length === 0 ? [] : [{ words, line, unknownVariables: command.flatMap(({ unknown }) => unknown) }];
-    }),
-  );
+  const commands = shellLines(source.text).flatMap(rawCommands);
+  const walk = new Walk(source.name);
+  return commands.flatMap((command, index) => walk.step(command, () => commands.slice(index + 1)));
 }
 
-/** A backslash at the end of a line takes the next one with it. */
-function logicalLines(text: string): readonly LogicalLine[] {
-  const lines: LogicalLine[] = [];
-  let open: LogicalLine | undefined;
-  for (const [index, physical] of text.split(/\r?\n/).entries()) {
-    const begun: LogicalLine = open ?? { number: index + 1, text: "" };
-    const isComment = open === undefined && /^\s*#/.test(physical);
-    const continues = !isComment && /(?<!\\)(?:\\\\)*\\$/.test(physical);
-    const joined = { number: begun.number, text: begun.text + (continues ? `${physical.slice(0, -1)} ` : physical) };
-    if (continues) open = joined;
+function rawCommands({ number, tokens, document }: ShellLine): readonly RawCommand[] {
+  const commands: { number: number; before: string; after: string; tokens: Token[]; hasDocument: boolean }[] = [];
+  let current = { number, before: "", after: "", tokens: [] as Token[], hasDocument: document === "left" };
+  for (const token of tokens) {
+    if (token.operator === "") current.tokens.push(token);
     else {
-      lines.push(joined);
-      open = undefined;
+      commands.push({ ...current, after: token.operator });
+      current = { ...current, before: token.operator, tokens: [], hasDocument: false };
     }
   }
-  return open === undefined ? lines : [...lines, open];
+  // `ip -batch -` itself is not one of the commands that it reads.
+  return [...commands, current].slice(document === "read" ? 1 : 0);
 }
 
-function tokensOf(text: string): readonly Token[] {
-  const tokens: Token[] = [];
-  let word: Piece[] = [];
-  const end = (): void => {
-    if (word.length > 0) tokens.push({ operator: false, pieces: word });
-    word = [];
-  };
-  for (const { 0: raw, groups = {} } of text.matchAll(PIECES)) {
-    if (groups["operator"] !== undefined) {
-      end();
-      tokens.push({ operator: true, pieces: [] });
-    } else if (groups["comment"] ?? groups["space"] ?? groups["redirect"]) end();
-    else word.push({ raw, groups });
+/** A block that has begun. */
+interface OpenBlock {
+  readonly word: string;
+  /** Of a `case`: the next words are a pattern. */
+  atPattern: boolean;
+}
+
+/** Goes through a script from the first command to the last, and keeps what its variables hold. */
+class Walk {
+  readonly #source: string;
+  readonly #variables = new Variables();
+  readonly #open: OpenBlock[] = [];
+
+  constructor(source: string) {
+    this.#source = source;
   }
-  end();
-  return tokens;
-}
 
-function rawText({ pieces }: Token): string {
-  return pieces.map(({ raw }) => raw).join("");
-}
-
-function expandToken({ pieces }: Token, variables: ReadonlyMap<string, string>): Expanded {
-  const expanded = pieces.map(({ groups }) => expand(groups, variables));
-  return { text: expanded.map(({ text }) => text).join(""), unknown: expanded.flatMap(({ unknown }) => unknown) };
-}
-
-function expand(
-  groups: Readonly<Record<string, string | undefined>>,
-  variables: ReadonlyMap<string, string>,
-): Expanded {
-  const { single, double, substitution, variable, escaped, plain = "" } = groups;
-  if (substitution !== undefined) return { text: substitution, unknown: [substitution] };
-  if (single !== undefined) return { text: single.slice(1, -1), unknown: [] };
-  if (double !== undefined) return withVariables(double.slice(1, -1).replaceAll(/\\(.)/gs, "$1"), variables);
-  if (variable !== undefined) return withVariables(variable, variables);
-  return { text: escaped?.slice(1) ?? plain, unknown: [] };
-}
-
-function withVariables(text: string, variables: ReadonlyMap<string, string>): Expanded {
-  const unknown: string[] = [];
-  const expanded = text.replaceAll(/\$(?:\{(\w+)\}|(\w+)|[({].*)/g, (found, braced?: string, bare?: string) => {
-    const value = variables.get(braced ?? bare ?? "");
-    if (value === undefined) unknown.push(found);
-    return value ?? found;
-  });
-  return { text: expanded, unknown };
-}
-
-function commandsOf(tokens: readonly Token[]): readonly (readonly Token[])[] {
-  const commands: Token[][] = [[]];
-  for (const token of tokens) {
-    if (token.operator) commands.push([]);
-    else commands.at(-1)?.push(token);
+  step(command: RawCommand, later: () => readonly RawCommand[]): readonly ShellCommand[] {
+    const commands = this.#isPattern(command) ? [] : this.#perform(command, later);
+    const block = this.#open.at(-1);
+    if (command.after === ";;" && block?.word === "case") {
+      this.#variables.nextBranch();
+      block.atPattern = true;
+    }
+    return commands;
   }
-  return commands.filter((command) => command.length > 0);
+
+  /** `start|stop)` of a `case`. */
+  #isPattern({ tokens, after }: RawCommand): boolean {
+    const block = this.#open.at(-1);
+    if (block?.atPattern !== true || !["|", ")"].includes(after)) return false;
+    this.#pattern(block, tokens, after);
+    return true;
+  }
+
+  #pattern(block: OpenBlock, tokens: readonly Token[], after: string): void {
+    const last = tokens.at(-1);
+    if (last !== undefined && rawText(last) === "*") this.#variables.complete();
+    block.atPattern = after !== ")";
+  }
+
+  #perform(command: RawCommand, later: () => readonly RawCommand[]): readonly ShellCommand[] {
+    const { number, tokens, hasDocument } = command;
+    const line = { source: this.#source, number, text: tokens.map(rawText).join(" ") };
+    const { words, unknown, guessed } = this.#run(command, later);
+    const remarks = [
+      ...guessed.map((name) => `guessed: ${name} has its default, which the environment may change`),
+      ...(hasDocument ? ["the here-document below it is not read"] : []),
+    ];
+    if (words.length === 0 && remarks.length === 0) return [];
+    return [{ words, line, unknownVariables: unknown, remarks }];
+  }
+
+  #run(command: RawCommand, later: () => readonly RawCommand[]): Expanded {
+    const tokens = withoutPrefixes(command.tokens);
+    const [first, ...others] = tokens;
+    const word = first === undefined ? "" : rawText(first);
+    if (ENDS.includes(word)) return this.#end();
+    if (word === "else" || word === "elif") {
+      this.#variables.nextBranch();
+      if (word === "elif") return expandWords(tokens, this.#variables);
+      this.#variables.complete();
+      return this.#run({ ...command, tokens: others }, later);
+    }
+    if (BLOCKS.includes(word)) return this.#begin(word, command, tokens, later);
+    if (DECLARATIONS.includes(word)) return this.#assign(others.filter(isAssignment), command.before);
+    const at = tokens.findIndex((token) => !isAssignment(token));
+    if (at < 0) return this.#assign(tokens, command.before);
+    if (word === "read") this.#forget(others.map(rawText));
+    return expandWords(tokens.slice(at), this.#variables);
+  }
+
+  #begin(word: string, { after }: RawCommand, tokens: readonly Token[], later: () => readonly RawCommand[]): Expanded {
+    const block = { word, atPattern: word === "case" };
+    this.#open.push(block);
+    this.#variables.begin();
+    if (word === "case" && ["|", ")"].includes(after)) this.#pattern(block, tokens, after);
+    // What a loop changes is not the same each time, nor known when it begins.
+    if (LOOPS.includes(word)) this.#forget([...tokens.slice(1, 2).map(rawText), ...assignedInLoop(later())]);
+    return expandWords(tokens, this.#variables);
+  }
+
+  #end(): Expanded {
+    const block = this.#open.pop();
+    this.#variables.end(block?.atPattern !== true);
+    return { words: [], unknown: [], guessed: [] };
+  }
+
+  #assign(tokens: readonly Token[], before: string): Expanded {
+    const guessed = tokens.flatMap((token) => {
+      const { name = "", operator = "" } = assignedName(token) ?? {};
+      const { text, unknown, guessed: guesses } = expandValue(token, name.length + operator.length, this.#variables);
+      const value = unknown.length > 0 || operator === "+=" ? undefined : text;
+      if (before === "&&" || before === "||") this.#variables.setPerhaps(name, value);
+      else this.#variables.set(name, value);
+      return guesses;
+    });
+    return { words: [], unknown: [], guessed: [...new Set(guessed)] };
+  }
+
+  #forget(names: readonly string[]): void {
+    for (const name of names) this.#variables.set(name, undefined);
+  }
 }
 
 function withoutPrefixes(tokens: readonly Token[]): readonly Token[] {
-  const first = tokens.findIndex((token) => !PREFIXES.has(rawText(token)));
+  const first = tokens.findIndex((token) => !PREFIXES.includes(rawText(token)));
   return first < 0 ? [] : tokens.slice(first);
 }
 
-/** `NAME=value` alone, or after export, local or readonly. What is not plain makes the variable unknown. */
-function assigns(tokens: readonly Expanded[], variables: Map<string, string>): boolean {
-  const words = ["export", "local", "readonly"].includes(tokens[0]?.text ?? "") ? tokens.slice(1) : tokens;
-  const assignments = words.map(({ text, unknown }) => ({ match: /^(\w+)=(.*)$/s.exec(text), unknown }));
-  if (assignments.length === 0 || assignments.some(({ match }) => match === null)) return false;
-  for (const { match, unknown } of assignments) {
-    const [, name = "", value = ""] = match ?? [];
-    if (unknown.length > 0 || /[$`]/.test(value)) variables.delete(name);
-    else variables.set(name, value);
+function isAssignment(token: Token): boolean {
+  return assignedName(token) !== undefined;
+}
+
+/** The variables that are set before the loop's own `done`. */
+function assignedInLoop(later: readonly RawCommand[]): readonly string[] {
+  const names: string[] = [];
+  let depth = 1;
+  for (const { tokens } of later) {
+    const [word = "", ...others] = withoutPrefixes(tokens).map(rawText);
+    if (LOOPS.includes(word)) depth += 1;
+    if (word === "done") depth -= 1;
+    if (depth === 0) break;
+    if (["read", "for", "select"].includes(word)) names.push(...others);
+    names.push(...tokens.flatMap((token) => assignedName(token)?.name ?? []));
   }
-  return true;
+  return names;
 }

@@ -65,7 +65,6 @@ describe("ip l2tp commands", () => {
       ["27", "ip xfrm"],
       ["28", "for i"],
       ["28", "do ip"],
-      ["28", "done: unknown"],
       ["29", "wg set"],
     ]);
     for (const warning of warnings) expect(toml).toContain(`#   ${warning.replace("not taken over: ", "")}\n`);
