@@ -28,6 +28,7 @@ interface RawCommand {
 const PREFIXES = ["sudo", "exec", "then", "do", "!", "command", "time"];
 const DECLARATIONS = ["export", "local", "readonly", "declare"];
 const LOOPS = ["for", "while", "until", "select"];
+const CONDITIONS = ["&&", "||"];
 const BLOCKS = ["if", "case", ...LOOPS];
 const ENDS = ["fi", "esac", "done"];
 
@@ -57,6 +58,8 @@ interface OpenBlock {
   readonly word: string;
   /** Of a `case`: the next words are a pattern. */
   atPattern: boolean;
+  /** Of a loop: `do` is still to come. */
+  atHead: boolean;
 }
 
 /** Goes through a script from the first command to the last, and keeps what its variables hold. */
@@ -64,19 +67,38 @@ class Walk {
   readonly #source: string;
   readonly #variables = new Variables();
   readonly #open: OpenBlock[] = [];
+  /** An operator at the end of a line, after which the command stands on the next one. */
+  #carried = "";
 
   constructor(source: string) {
     this.#source = source;
   }
 
-  step(command: RawCommand, later: () => readonly RawCommand[]): readonly ShellCommand[] {
-    const commands = this.#isPattern(command) ? [] : this.#perform(command, later);
+  step(written: RawCommand, later: () => readonly RawCommand[]): readonly ShellCommand[] {
+    const command = { ...written, before: written.before || this.#carried };
+    this.#carried = command.tokens.length === 0 && CONDITIONS.includes(command.before) ? command.before : "";
+    const [first] = command.tokens;
     const block = this.#open.at(-1);
-    if (command.after === ";;" && block?.word === "case") {
+    if (block !== undefined && first !== undefined && rawText(first) === "do") block.atHead = false;
+    const commands = this.#isPattern(command) ? [] : this.#perform(command, later);
+    this.#operator(command);
+    return commands;
+  }
+
+  /** What ends a command can begin or end a branch. */
+  #operator({ before, after }: RawCommand): void {
+    const block = this.#open.at(-1);
+    if (after === "{") {
+      this.#open.push({ word: "{", atPattern: false, atHead: false });
+      this.#variables.begin();
+      // The body of a function may be left out, as what depends on a condition.
+      if (!CONDITIONS.includes(before) && before !== ")") this.#variables.complete();
+      this.#carried = "";
+    } else if (after === "}" && block?.word === "{") this.#end();
+    else if (after === ";;" && block?.word === "case") {
       this.#variables.nextBranch();
       block.atPattern = true;
     }
-    return commands;
   }
 
   /** `start|stop)` of a `case`. */
@@ -112,7 +134,7 @@ class Walk {
     if (ENDS.includes(word)) return this.#end();
     if (word === "else" || word === "elif") {
       this.#variables.nextBranch();
-      if (word === "elif") return expandWords(tokens, this.#variables);
+      if (word === "elif") return this.#head(tokens, []);
       this.#variables.complete();
       return this.#run({ ...command, tokens: others }, later);
     }
@@ -120,17 +142,21 @@ class Walk {
     if (DECLARATIONS.includes(word)) return this.#assign(others.filter(isAssignment), command.before);
     const at = tokens.findIndex((token) => !isAssignment(token));
     if (at < 0) return this.#assign(tokens, command.before);
-    if (word === "read") this.#forget(others.map(rawText));
+    this.#forget(assignedBy(tokens.slice(at)));
     return expandWords(tokens.slice(at), this.#variables);
   }
 
   #begin(word: string, { after }: RawCommand, tokens: readonly Token[], later: () => readonly RawCommand[]): Expanded {
-    const block = { word, atPattern: word === "case" };
+    const block = { word, atPattern: word === "case", atHead: LOOPS.includes(word) };
     this.#open.push(block);
     this.#variables.begin();
     if (word === "case" && ["|", ")"].includes(after)) this.#pattern(block, tokens, after);
     // What a loop changes is not the same each time, nor known when it begins.
-    if (LOOPS.includes(word)) this.#forget([...tokens.slice(1, 2).map(rawText), ...assignedInLoop(later())]);
+    return this.#head(tokens, block.atHead ? assignedInLoop(later()) : []);
+  }
+
+  #head(tokens: readonly Token[], assigned: readonly string[]): Expanded {
+    this.#forget([...assignedBy(tokens), ...assigned]);
     return expandWords(tokens, this.#variables);
   }
 
@@ -144,8 +170,9 @@ class Walk {
     const guessed = tokens.flatMap((token) => {
       const { name = "", operator = "" } = assignedName(token) ?? {};
       const { text, unknown, guessed: guesses } = expandValue(token, name.length + operator.length, this.#variables);
-      const value = unknown.length > 0 || operator === "+=" ? undefined : text;
-      if (before === "&&" || before === "||") this.#variables.setPerhaps(name, value);
+      const isUnknown = unknown.length > 0 || operator === "+=" || this.#open.at(-1)?.atHead === true;
+      const value = isUnknown ? undefined : text;
+      if (CONDITIONS.includes(before)) this.#variables.setPerhaps(name, value);
       else this.#variables.set(name, value);
       return guesses;
     });
@@ -166,17 +193,28 @@ function isAssignment(token: Token): boolean {
   return assignedName(token) !== undefined;
 }
 
+/** Variables that get a value which is not known, or not now: of `for`, of `read`, and in the words of a loop. */
+function assignedBy(tokens: readonly Token[]): readonly string[] {
+  const [word = "", ...others] = tokens.map(rawText);
+  const read = [word, ...others].indexOf("read");
+  return [
+    ...(word === "for" || word === "select" ? others.slice(0, 1) : []),
+    ...(read < 0 || read > 1 ? [] : others.slice(read)),
+    ...(BLOCKS.includes(word) || word === "elif" ? tokens.flatMap((token) => assignedName(token)?.name ?? []) : []),
+  ];
+}
+
 /** The variables that are set before the loop's own `done`. */
 function assignedInLoop(later: readonly RawCommand[]): readonly string[] {
   const names: string[] = [];
   let depth = 1;
   for (const { tokens } of later) {
-    const [word = "", ...others] = withoutPrefixes(tokens).map(rawText);
+    const [first] = withoutPrefixes(tokens);
+    const word = first === undefined ? "" : rawText(first);
     if (LOOPS.includes(word)) depth += 1;
     if (word === "done") depth -= 1;
     if (depth === 0) break;
-    if (["read", "for", "select"].includes(word)) names.push(...others);
-    names.push(...tokens.flatMap((token) => assignedName(token)?.name ?? []));
+    names.push(...assignedBy(withoutPrefixes(tokens)), ...tokens.flatMap((token) => assignedName(token)?.name ?? []));
   }
   return names;
 }

@@ -82,7 +82,17 @@ describe("branches and loops", () => {
     ["X=1; while a; do X=$((X+1)); done", "?"],
     ["X=1; while a; do while b; do Y=1; done; X=2; done", "?"],
     ["X=1; while a; do Y=2; done; Y=3", "1"],
-    ["while read X; do a; done", "?"],
+    ["X=1; while read X; do a; done", "?"],
+    ["X=1; while n=1; X=$((X+1)); do a; done", "?"],
+    ["while X=1; do a; done", "?"],
+    ["if X=1; then a; fi", "?"],
+    ["for ((X=0; X<3; X++)); do a; done", "?"],
+    ["X=0; a && { X=1; b; }", "?"],
+    ["X=0; { X=1; }", "1"],
+    ["X=0; f() {\n X=1\n}", "?"],
+    ["f() {\n X=1\n}", "1"],
+    ["X=0; a &&\nX=1", "?"],
+    ["X=0; a ||\n\n {\n X=1\n}", "?"],
     ["for X in 1 2; do a; done", "?"],
   ])("%s: X is %s", (script, value) => {
     expect(valueOfX(script)).toBe(value === "?" ? "ip|$X ?$X" : `ip|${value}`);
@@ -91,6 +101,9 @@ describe("branches and loops", () => {
   test("within a branch its own value holds, within a loop none that the loop changes", () => {
     expect(commands("if a; then X=1; ip $X; else X=2; ip $X; fi")).toEqual(["if|a", "ip|1", "ip|2"]);
     expect(commands("X=1; while a; do ip $X; X=2; ip $X; done")).toEqual(["while|a", "ip|$X ?$X", "ip|2"]);
+    expect(commands("for ((X=0; X<3; X++)); do ip $X; done").at(-1)).toBe("ip|$X ?$X");
+    expect(commands("X=0; while X=$((X+1)); do ip $X; done").at(-1)).toBe("ip|$X ?$X");
+    expect(commands("X=0; while read X; do ip $X; done").at(-1)).toBe("ip|$X ?$X");
   });
 
   test("patterns of a case are no commands", () => {
