@@ -74,7 +74,10 @@ export function leftoverText({ source, lineNumber, text, reason }: Leftover): st
 }
 
 function withoutSecrets(text: string): string {
-  return text.replace(BEFORE_SECRETS, "$1 …").replaceAll(HEXADECIMAL, "…");
+  return text
+    .replaceAll(/\s*\n\s*/g, " ")
+    .replace(BEFORE_SECRETS, "$1 …")
+    .replaceAll(HEXADECIMAL, "…");
 }
 
 /** Reasons are the import's own words, with words of the input in them. */

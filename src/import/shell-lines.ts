@@ -23,6 +23,8 @@ export interface ShellLine {
 interface Begun {
   readonly number: number;
   readonly text: string;
+  /** The one that is open at its end, or "". */
+  readonly quote: string;
 }
 
 /** The input of a command that stands below it. */
@@ -38,7 +40,7 @@ const PIECES =
 
 const BATCH = /^\s*(?:sudo\s+)?(?:\S*\/)?ip\s+(?:-force\s+)?--?b(?:atch)?\s+-(?=[\s<]|$)/;
 
-/** A backslash at the end of a line takes the next one with it; here-documents are left out, but for those of `ip -batch -`. */
+/** A backslash or a quote open at the end of a line takes the next one with it; here-documents are left out, but for those of `ip -batch -`. */
 export function shellLines(text: string): readonly ShellLine[] {
   const lines: ShellLine[] = [];
   let open: Begun | undefined;
@@ -57,17 +59,33 @@ export function shellLines(text: string): readonly ShellLine[] {
     lines.push(line);
     documents = [...documents, ...line.documents];
   }
-  return open === undefined ? lines : [...lines, tokenise(open)];
+  return [...lines, ...unclosed(open)];
+}
+
+/** What has not ended at the end of the script is no quote: its lines are taken one by one. */
+function unclosed(open: Begun | undefined): readonly ShellLine[] {
+  if (open === undefined) return [];
+  return open.text.split("\n").map((text, index) => tokenise({ number: open.number + index, text }));
 }
 
 function join(open: Begun | undefined, number: number, physical: string): Begun & { readonly continues: boolean } {
   const isComment = open === undefined && /^\s*#/.test(physical);
-  const continues = !isComment && /(?<!\\)(?:\\\\)*\\$/.test(physical);
-  const text = (open?.text ?? "") + (continues ? `${physical.slice(0, -1)} ` : physical);
-  return { number: open?.number ?? number, text, continues };
+  const isEscaped = !isComment && /(?<!\\)(?:\\\\)*\\$/.test(physical);
+  const whole = (open?.text ?? "") + (isEscaped ? `${physical.slice(0, -1)} ` : physical);
+  // A line without the quote that is open cannot end it: a long text is not looked through again for each of its lines.
+  const isInside = open !== undefined && open.quote !== "" && !physical.includes(open.quote);
+  const quote = isInside ? open.quote : openQuote(whole);
+  const isQuoted = quote !== "" && !isEscaped;
+  const text = isQuoted ? `${whole}\n` : whole;
+  return { number: open?.number ?? number, text, quote, continues: isEscaped || isQuoted };
 }
 
-function tokenise({ number, text }: Begun): ShellLine & { readonly documents: readonly HereDocument[] } {
+function openQuote(text: string): string {
+  const plain = [...text.matchAll(PIECES)].map(({ groups = {} }) => groups["plain"] ?? "");
+  return plain.find((piece) => /^["'`]$/.test(piece)) ?? "";
+}
+
+function tokenise({ number, text }: Omit<Begun, "quote">): ShellLine & { readonly documents: readonly HereDocument[] } {
   const tokens: Token[] = [];
   const documents: HereDocument[] = [];
   let word: Piece[] = [];

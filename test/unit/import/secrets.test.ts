@@ -38,6 +38,11 @@ ${command}\n`);
     ).not.toMatch(COOKIES);
   });
 
+  test("what follows the word of a secret is left out over all its lines", () => {
+    const { warnings } = importText(`${TUNNEL}keep secret "first\nhush"\n`);
+    expect(warnings).toEqual([expect.stringMatching(/:2: keep secret …: unknown here$/)]);
+  });
+
   test("words of an unquoted variable are words of the command", () => {
     const { site, warnings } = importText(
       `OPTS=" cookie deadbeefcafe0001  peer_cookie 0badcafe"\n${TUNNEL}${IDS} $OPTS name a\n`,

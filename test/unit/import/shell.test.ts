@@ -31,6 +31,9 @@ describe("words", () => {
     ["A=1; A+=2; ip $A", ["ip|$A ?$A"]],
     [`ip $@ $1 \${#A} \${A%x} $(id)`, [`ip|$@|$1|\${#A…}|\${A…}|$(…) ?$@ ?$1 ?\${#A…} ?\${A…} ?$(…)`]],
     ['ip "$(id)" "a`id`" $\'x\'', ["ip|$(…)|a$(…)|$(…) ?$(…)"]],
+    ["X='a\n b' # it's\nip $X", ["ip|a|b"]],
+    ['ip "a\nb" c\nip d', ["ip|a\nb|c", "ip|d"]],
+    ["ip it's\nip b\n", ["ip|it's", "ip|b"]],
     ["ip $A # $B\n# ip \\\nip b", ["ip|$A ?$A", "ip|b"]],
   ])("%s", (script, expected) => {
     expect(commands(script)).toEqual(expected);
