@@ -34,7 +34,13 @@ export function checkPeers(peers: ReadonlyMap<string, PeerFacts>, { tunnels }: P
     if (tunnel.peer === undefined || facts === undefined) return [];
     const dns = checkDns(tunnel.name, tunnel.peer, facts);
     if (facts.addresses.length === 0) return dns;
-    return [...dns, checkRoute(tunnel, facts), ...checkMtu(tunnel, facts), checkIpsec(tunnel, facts)];
+    return [
+      ...dns,
+      checkRoute(tunnel, facts),
+      ...checkMtu(tunnel, facts),
+      checkIpsec(tunnel, facts),
+      ...checkSecret(tunnel, facts),
+    ];
   });
 }
 
@@ -93,6 +99,17 @@ function checkMtu(tunnel: Tunnel, { addresses, route, ipsec }: PeerFacts): Findi
       advice,
     );
   });
+}
+
+/** RFC 3931 4.3, 8.1: without authentication whoever can forge the peer's address can end the tunnel. */
+function checkSecret(tunnel: Tunnel, { ipsec }: PeerFacts): Finding[] {
+  const { name, authentication, requireIpsec } = tunnel;
+  const isProven = authentication.secrets.some(({ length }) => length > 0);
+  if (tunnel.static !== undefined || isProven || requireIpsec || ipsec === "protected") return [];
+  const found = "no secret: whoever can send under the peer's address can close it, or open it in the peer's place";
+  return [
+    finding(`authentication of tunnel ${name}`, "warning", found, "give both ends the same secret, or use IPsec"),
+  ];
 }
 
 function checkIpsec({ name, requireIpsec }: Tunnel, { ipsec, ipsecFlaw }: PeerFacts): Finding {

@@ -229,7 +229,8 @@ describe("peers", () => {
     const inNowhere = (await askPeers(site)).get("paris");
     expect(inNowhere?.route).toMatchObject({ lacks: "namespace" });
     expect(inNowhere?.ipsec).toMatchObject({ error: expect.stringContaining("l2tp-nowhere does not exist") });
-    expect(checkPeers(new Map([["paris", inNowhere ?? GOOD]]), site).at(-1)?.advice).toBe("see ip xfrm policy");
+    const found = checkPeers(new Map([["paris", inNowhere ?? GOOD]]), site);
+    expect(found.find(({ check }) => check.startsWith("IPsec"))?.advice).toBe("see ip xfrm policy");
     const byNothing = await askPeers(plan({ tunnel: 'bind_device = "l2tp-nothing"' }));
     expect(byNothing.get("paris")?.route).toMatchObject({ lacks: expect.stringMatching(/^(device|rights)$/) });
   });
@@ -285,6 +286,18 @@ describe("peers", () => {
     expect(of("none")).toMatchObject({ status: "note", found: expect.stringContaining("not protected") });
     expect(of("discarded")).toMatchObject({ status: "error" });
     expect(of(undefined)).toMatchObject({ status: "note", advice: "run l2tpv3-lcc doctor as root" });
+  });
+
+  test("without a secret and without IPsec anybody may speak for the peer: a warning", () => {
+    const of = (ipsec: PeerFacts["ipsec"], tunnel = "") =>
+      checkPeers(new Map([["paris", { ...GOOD, ipsec }]]), plan({ tunnel }))
+        .filter(({ check }) => check.startsWith("authentication"))
+        .map(({ status }) => status);
+    expect(of("none")).toEqual(["warning"]);
+    expect(of("none", 'digest = "md5"')).toEqual(["warning"]);
+    expect(of("none", 'secret = "a secret for two"')).toEqual([]);
+    expect(of("none", "require_ipsec = true")).toEqual([]);
+    expect(of("protected")).toEqual([]);
   });
 
   test("IPsec that a tunnel demands: what is missing is an error, in either direction", () => {
