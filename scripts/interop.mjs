@@ -1,11 +1,12 @@
-// npm run interop: writes docs/interop/README.md from matrix.toml there and the titles of the tests that it names.
-// With --check nothing is written; it fails with a line for each thing that does not fit together.
+// npm run interop: writes docs/interop/README.md from matrix.toml there, which names a test for each cell, and prints what
+// the last `npm test` has shown of them. With --check nothing is written or printed; it fails with a line for each thing
+// that does not fit together.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parse } from "smol-toml";
-import { fileOf, namedTests, readCells, titlesIn, writeMatrix } from "./interop-rules.mjs";
+import { readMatrix, readResults } from "./interop-results.mjs";
+import { fileOf, judgeCells, namedTests, readCells, titlesIn, writeMatrix, writeResults } from "./interop-rules.mjs";
 import { auditPage } from "./ledger-rules.mjs";
 import { collectTests } from "./ledger-tests.mjs";
 
@@ -13,7 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pageFile = "docs/interop/README.md";
 const mistakesFile = "docs/interop/mistakes.md";
 
-const matrix = parse(read("docs/interop/matrix.toml"));
+const matrix = readMatrix();
 const { cells, problems } = readCells(matrix);
 const files = [...new Set(cells.map(({ file }) => file))].sort();
 const missing = files.filter((file) => !existsSync(join(root, file)));
@@ -32,10 +33,27 @@ if (process.argv.includes("--check")) {
       line.replaceAll("npm run ledger", "npm run interop"),
     ),
   );
-} else writeFileSync(join(root, pageFile), page);
+} else {
+  writeFileSync(join(root, pageFile), page);
+  problems.push(...printResults());
+}
 
 for (const problem of problems) console.error(`interop: ${problem}`);
 process.exit(problems.length > 0 ? 1 : 0);
+
+/** Returns a line for each cell whose test failed. */
+function printResults() {
+  const results = readResults();
+  if (results === undefined) {
+    console.log("interop: no results yet: npm test without a filter leaves them");
+    return [];
+  }
+  const judged = judgeCells(cells, results.outcomes);
+  console.log(`interop: what npm test has shown, ${results.ended}\n\n${laidOut(writeResults(matrix, judged))}`);
+  return judged
+    .filter(({ status }) => status === "failed")
+    .map(({ peer, feature, file, title }) => `${peer}, ${feature}: failed: ${file}: ${title}`);
+}
 
 /** Titles there stand as in the source, so those of tables have their placeholders. */
 function missingTitle({ file: short, title }) {

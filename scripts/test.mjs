@@ -1,4 +1,4 @@
-// npm test: everything from a fresh clone. `npm test -- FILTER…` runs the test files whose path contains a filter;
+// npm test: everything from a fresh clone, and what that has shown of the matrix in docs/interop. `npm test -- FILTER…` runs the test files whose path contains a filter;
 // "check" is the name of `npm run check`.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,6 +16,7 @@ if (filters.length === 0 || filters.some((filter) => !/(^|\/)(unit|conformance|c
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+const outcomes = [];
 const failures = [];
 const skips = [];
 if (filters.length === 0 || filters.includes("check")) await check();
@@ -24,6 +25,7 @@ await vitest("unit", "conformance");
 await vitest("interop");
 // Last, for they keep both processors busy.
 await vitest("vm");
+if (filters.length === 0) await judgeMatrix();
 report();
 
 async function check() {
@@ -56,6 +58,20 @@ async function vitest(...projects) {
     count(`vitest (${projects.join(", ")}), exit code ${code}`, "failed");
 }
 
+/** The table says what this run has shown, or this run says of which cells it has shown nothing. */
+async function judgeMatrix() {
+  // It reads TOML, which it could not before the dependencies were there.
+  const { keepResults } = await import("./interop-results.mjs");
+  const cells = keepResults(outcomes);
+  for (const { peer, feature, status, file, title } of cells) {
+    const name = `docs/interop, ${peer}, ${feature}: ${file}: ${title}`;
+    if (status === "missing") count(`${name}: did not run`, "failed");
+    else count(name, status);
+  }
+  const shown = cells.filter(({ status }) => status === "passed").length;
+  console.log(`\ntest: this run has shown ${shown} of the ${cells.length} cells of docs/interop`);
+}
+
 function read(outcome) {
   try {
     return JSON.parse(readFileSync(outcome, "utf8")).testResults;
@@ -67,7 +83,9 @@ function read(outcome) {
 function countFile(file) {
   const path = relative(root, file.name);
   for (const test of file.assertionResults) {
-    count(`${path}: ${test.fullName}`, statusOf(test, path));
+    const status = statusOf(test, path);
+    outcomes.push({ file: path, title: test.fullName, status });
+    count(`${path}: ${test.fullName}`, status);
   }
   // A file that could not be loaded, or whose hooks failed, may have no failed test.
   const failed = file.assertionResults.some((test) => test.status === "failed");

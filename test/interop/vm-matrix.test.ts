@@ -80,6 +80,16 @@ describe.skipIf(missing !== undefined)(
         expect(new Set(checks.passed).size).toBeGreaterThanOrEqual(275);
       });
 
+      test("I27 VPP, played by the kernel: conf/examples/vpp.toml comes up, and frames pass", () => {
+        const names = [
+          "frames pass both ways, in order, each once",
+          "ping from the daemon's side",
+          "ping from VPP's side",
+        ];
+        const wanted = ["I27 VPP: conf/examples/vpp.toml comes up", ...names.map((name) => `VPP: ${name}`)];
+        expect(checks.passed).toEqual(expect.arrayContaining(wanted));
+      });
+
       test.each([
         ["what two daemons have agreed on", "negotiated", 104],
         ["what was typed in", "static", 104],
