@@ -16,8 +16,9 @@ export interface Case {
   readonly cookie: 0 | 4 | 8;
   /** The Remote End ID that the peer sends, in hex; we configure "100". */
   readonly endId?: string;
-  /** More keys of the tunnel. */
+  /** More keys of the tunnel, and of the session. */
   readonly tunnel?: string;
+  readonly session?: string;
   readonly dialect: string;
   readonly feature: string;
 }
@@ -62,6 +63,18 @@ export const CASES: readonly Case[] = [
       cookie: 8,
       digest: "md5",
       feature: "sublayer, digest md5, cookie 8",
+    },
+    {
+      // The configuration of docs/interop/mikrotik.md: nobody has a secret, which is the router's default.
+      peer: MIKROTIK,
+      opens,
+      dialect: "mikrotik",
+      cookie: 4,
+      digest: "md5",
+      integrity: true,
+      tunnel: 'dialect = "mikrotik"',
+      session: 'l2_sublayer = "default"',
+      feature: "dialect fixed, digest md5 without a secret, cookie 4",
     },
     { peer: SEIL, opens, dialect: "ietf", cookie: 0, feature: "selected by name and Router ID" },
     ...COOKIES.map((cookie) => {

@@ -182,6 +182,7 @@ function tunnelOf(each: Case, index: number, host: DaemonOnLoopback, peer: WireP
     `[tunnel.t${index}.session.s]`,
     'remote_end_id = "100"',
     `cookie_size = ${each.cookie}`,
+    each.session ?? "",
   ];
   return keys.join("\n");
 }

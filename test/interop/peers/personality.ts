@@ -14,6 +14,8 @@ export interface Personality {
   readonly acknowledgeAfterMs: number;
   /** It refuses AVPs with M that are not in here ("61", "v9/1"), with StopCCN 2/8. Absent: it is no stickler. */
   readonly knows?: ReadonlySet<string>;
+  /** Whose connection it takes: values in hex of AVPs of SCCRQ and SCCRP, by "7". Others are refused, with StopCCN 4. */
+  readonly expects?: Readonly<Record<string, string>>;
 }
 
 export interface ConnectionIds {

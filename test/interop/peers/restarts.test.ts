@@ -9,6 +9,7 @@ import { CISCO } from "./cisco.ts";
 import { DaemonOnLoopback } from "./daemon-on-loopback.ts";
 import { flaws } from "./judgement.ts";
 import { type Personality, text, u32 } from "./personality.ts";
+import { SEIL } from "./small-routers.ts";
 import { WirePeer } from "./wire-peer.ts";
 
 const UP_MS = 30_000;
@@ -126,6 +127,41 @@ describe("a Cisco-like peer and restarts", () => {
     await peer.accept();
     await peer.answerCall();
     await daemon.untilUp(UP_MS);
+  });
+});
+
+describe("IIJ SEIL takes one Host Name and one Router ID", () => {
+  const OURS = { 7: text("site-a"), 60: "7f4d0201" };
+
+  afterEach(finish);
+
+  test.each([
+    ["another Host Name", { ...OURS, 7: text("site-b") }],
+    ["another Router ID", { ...OURS, 60: "0a000002" }],
+  ])("IIJ SEIL expects %s: it refuses to be opened and to open, which is said in words", async (_, expects) => {
+    await facing({ ...SEIL, expects });
+    const words = "the requester is not authorised (result 4)";
+    const first = await host.start(tunnel("initiator"));
+    await expect(peer.accept()).rejects.toThrow("IIJ SEIL: SCCRQ with AVP");
+    await first.untilTunnel("the refusal", UP_MS, ({ last_error }) => last_error.includes(words));
+    await first.stop("SIGTERM", UP_MS);
+    peer.restart();
+    const second = await host.start(tunnel("responder"));
+    await expect(peer.open()).rejects.toThrow("IIJ SEIL: SCCRP with AVP");
+    await second.untilTunnel("the refusal", UP_MS, ({ last_error }) => last_error.includes(words));
+  });
+
+  test("IIJ SEIL expects ours: it opens and is opened", async () => {
+    await facing({ ...SEIL, expects: OURS });
+    const first = await host.start(tunnel("initiator", 'digest = "none"'));
+    await peer.accept();
+    await first.untilTunnel("established", UP_MS, ({ state }) => state === "established");
+    await first.stop("SIGTERM", UP_MS);
+    peer.restart();
+    const second = await host.start(tunnel("responder"));
+    await peer.open();
+    await second.untilTunnel("established", UP_MS, ({ state }) => state === "established");
+    expect(peer.faults).toEqual([]);
   });
 });
 

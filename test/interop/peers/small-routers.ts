@@ -55,7 +55,7 @@ export const MIKROTIK: Personality = {
   acknowledgeAfterMs: 0,
 };
 
-/** IIJ SEIL: known by Host Name and Router ID, nothing of its own. (The real one speaks IP 115 alone.) */
+/** IIJ SEIL: takes the one Host Name and Router ID that it is told; nothing of its own. (The real one speaks IP 115 alone.) */
 export const SEIL: Personality = {
   make: "IIJ SEIL",
   sccrq: ({ ccid }) => BARE.sccrq("seil-osaka", "0a000001", ccid),
@@ -64,10 +64,19 @@ export const SEIL: Personality = {
   icrp: BARE.icrp,
   iccn: sessionIds,
   acknowledgeAfterMs: 0,
+  expects: { 7: text("site-a"), 60: "7f4d0001" },
 };
 
 /** NEC: a cookie of 4 or 8 octets, the only AVP that it hides. */
-export const NEC: Personality = { ...SEIL, make: "NEC", sccrq: necOpening, sccrp: necOpening };
+export const NEC: Personality = {
+  make: "NEC",
+  sccrq: necOpening,
+  sccrp: necOpening,
+  icrq: BARE.icrq,
+  icrp: BARE.icrp,
+  iccn: sessionIds,
+  acknowledgeAfterMs: 0,
+};
 
 function necOpening({ ccid }: { readonly ccid: number }): readonly string[] {
   return BARE.sccrq("ix2215", "0a000002", ccid);

@@ -112,6 +112,7 @@ export class WirePeer {
   async open(): Promise<HeardMessage> {
     this.say(1, [...this.#nonceAvp(), ...this.personality.sccrq({ ccid: this.ccid })]);
     const sccrp = await this.expect("SCCRP");
+    this.#admit(sccrp);
     this.say(3, []);
     return sccrp;
   }
@@ -119,6 +120,7 @@ export class WirePeer {
   /** The same as the responder. Returns the SCCRQ. */
   async accept(): Promise<HeardMessage> {
     const sccrq = await this.expect("SCCRQ");
+    this.#admit(sccrq);
     this.say(2, [...this.#nonceAvp(), ...this.personality.sccrp({ ccid: this.ccid })]);
     await this.expect("SCCCN");
     return sccrq;
@@ -284,7 +286,23 @@ export class WirePeer {
     );
     if (unknown === undefined) return;
     this.faults.push(`${name} with unknown mandatory AVP ${unknown}`);
-    this.say(4, [avp(1, "00020008"), avp(61, this.ccid.toString(16).padStart(8, "0"))]);
+    this.#refuse("00020008");
+  }
+
+  /** Throws what is wrong with who wants a connection, having refused it. */
+  #admit({ name, avps }: HeardMessage): void {
+    const { make, expects = {} } = this.personality;
+    for (const [type, value] of Object.entries(expects)) {
+      const found = avps.get(type);
+      if (found === value) continue;
+      this.#refuse("0004");
+      throw new Error(`${make}: ${name} with AVP ${type} ${found}, expected ${value}`);
+    }
+  }
+
+  /** A StopCCN. */
+  #refuse(resultCode: string): void {
+    this.say(4, [avp(1, resultCode), avp(61, u32(this.ccid))]);
   }
 
   /** With authentication an ACK message, which takes no Ns; else a ZLB. */
