@@ -220,6 +220,30 @@ describe("what is configured wins over the dialect", () => {
   });
 });
 
+describe("B134: an ICRP without Circuit Status, which RFC 3931 6.7 wants", () => {
+  const CIRCUIT_STATUS = 71;
+
+  test.each([
+    ["cisco", true],
+    ["cisco-ietf", false],
+    ["yamaha", true],
+    ["mikrotik", false],
+    ["rfc2661", true],
+    ["ietf", false],
+  ] as const)("from %s, taken: %s", (dialect, isTaken) => {
+    const { link, node, peer } = facing({ role: "initiator", dialect, sessions: [session("lan42")] });
+    peer.answer();
+    const icrq = peer.expect("ICRQ");
+    peer.send(peer.icrp(icrq), { without: [CIRCUIT_STATUS] });
+    link.run(50);
+    expect(peer.all("ICCN")).toHaveLength(isTaken ? 1 : 0);
+    expect(peer.all("CDN")).toHaveLength(isTaken ? 0 : 1);
+    expect(sessionOf(node).state).toBe(isTaken ? "established" : "idle");
+    // Who says nothing of a circuit has one.
+    if (isTaken) expect(sessionOf(node)).toMatchObject({ remoteCircuitActive: true });
+  });
+});
+
 describe("A30: ZLB or ACK", () => {
   const INTEGRITY = { secrets: [], digest: "md5", hidden: false, chapPassword: undefined } as const;
 
