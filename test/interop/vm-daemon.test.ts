@@ -9,7 +9,7 @@ const BOOTS: readonly (readonly [title: string, boot: Boot])[] = [
     "sessions, their keepalive and what the kernel refuses",
     { names: ["session", "keepalive", "refusals"], checks: 140 },
   ],
-  ["cookies, sublayer and sequencing, and static tunnels", { names: ["static", "sequencing"], checks: 175 }],
+  ["cookies, sublayer and sequencing, and static tunnels", { names: ["static", "sequencing"], checks: 181 }],
   ["missing modules, conf/site.toml and 500 sessions", { names: ["modules", "many"], checks: 39 }],
 ];
 

@@ -1,5 +1,20 @@
 // Static tunnels on the real kernel: the daemon against plain `ip l2tp`, and two daemons that watch each other with HELLO.
-import { bothUp, check, equal, leftIn, matches, note, SOON_MS, scenario, sleep, within } from "./daemon-lab.mjs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { parse } from "smol-toml";
+import {
+  attempt,
+  bothUp,
+  check,
+  equal,
+  leftIn,
+  matches,
+  note,
+  SOON_MS,
+  scenario,
+  sleep,
+  within,
+} from "./daemon-lab.mjs";
 
 const COOKIES = { 0: "", 4: "01234567", 8: "89abcdef00ff55aa" };
 /** Octets of the cookie towards the daemon, towards `ip l2tp`, and the sublayer of both. */
@@ -71,9 +86,40 @@ function typeInSession(site, { name, local, remote, localCookie, remoteCookie, s
   site.ip("link", "set", name, "up");
 }
 
+/** What import makes of what `ip l2tp show` prints at that end is what was typed in there, and can be checked. */
+async function checkImport(title, site, peer, shown) {
+  const input = ["tunnel", "session"].map((what) => shown(what)).join("\n");
+  const file = `/run/imported-${site.name}.toml`;
+  writeFileSync(file, execFileSync("l2tpv3-lcc", ["import", "-"], { input, encoding: "utf8" }));
+  const { tunnel: tunnels } = parse(readFileSync(file, "utf8"));
+  const [tunnel] = Object.values(tunnels);
+  const { mode, peer: remote, local, local_tunnel_id, remote_tunnel_id } = tunnel;
+  const wanted = ["static", peer.addresses, site.addresses, 2000, 1000];
+  equal(
+    `import, ${title}: the tunnel`,
+    [Object.keys(tunnels).length, mode, remote, local, local_tunnel_id, remote_tunnel_id],
+    [1, ...wanted],
+  );
+  const imported = Object.values(tunnel.session).sort((one, other) => one.local_session_id - other.local_session_id);
+  const found = imported.map((each, index) => {
+    const { localCookie, remoteCookie } = SESSIONS[index] ?? {};
+    // ip shows a session without a cookie with that of the one before.
+    const cookies = [localCookie === "" ? "" : each.remote_cookie, remoteCookie === "" ? "" : each.local_cookie];
+    return [each.interface, each.local_session_id, each.remote_session_id, ...cookies];
+  });
+  const typed = SESSIONS.map(({ name, local, remote, localCookie, remoteCookie }) => {
+    return [name, remote, local, localCookie, remoteCookie];
+  });
+  equal(`import, ${title}: names, ids and cookies of the sessions`, found, typed);
+  const { code, stderr } = await attempt("l2tpv3-lcc", "check", "--conf", file);
+  check(`import, ${title}: the file is good`, code === 0, stderr);
+}
+
 await scenario("static, against ip l2tp", async (sites) => {
   const { a, b } = sites;
   typeIn(b, a);
+  await checkImport("ip -json l2tp show", b, a, (what) => b.ip("-json", "l2tp", "show", what));
+  await checkImport("ip l2tp show", b, a, (what) => b.l2tp(what));
   const sessions = SESSIONS.map((each) => ({ ...each, address: `${each.subnet}.1` }));
   // The name of one is taken: the others come up, and it follows when it is free.
   a.ip("link", "add", "l2-s0", "type", "dummy");
