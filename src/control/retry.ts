@@ -3,23 +3,24 @@ import { backOffMs, type Timer, type Turn } from "./turn.ts";
 
 const HURRY_INTERVAL_MS = 1_000;
 
+interface Counted {
+  failures: number;
+  /** When the last attempt succeeded, until what came of it has failed; `undefined`, too, where the caller looks at that. */
+  heldSince?: Instant | undefined;
+}
+
 /** Attempts that failed in a row, of a tunnel or of a session: with each the pause before the next one doubles. */
 export class Retry {
   readonly #key: string;
   readonly #timer: Timer;
   #policy: { readonly minMs: number; readonly maxMs: number };
-  readonly #state: { failures: number };
+  readonly #state: Counted;
   /** When something came that may let an attempt succeed, and when one was hurried for that. */
   #newsAt: Instant = Number.NEGATIVE_INFINITY;
   #hurriedAt: Instant = Number.NEGATIVE_INFINITY;
 
   /** `key`: of the timer table. `state`: where the failures are counted, part of what is saved. */
-  constructor(
-    key: string,
-    timer: Timer,
-    policy: { readonly minMs: number; readonly maxMs: number },
-    state: { failures: number },
-  ) {
+  constructor(key: string, timer: Timer, policy: { readonly minMs: number; readonly maxMs: number }, state: Counted) {
     this.#key = key;
     this.#timer = timer;
     this.#policy = policy;
@@ -28,6 +29,10 @@ export class Retry {
 
   /** Counts a failure and arranges for the next attempt. */
   later(turn: Turn): void {
+    const { heldSince } = this.#state;
+    // What did not last longer than the longest pause has failed in a row with what was before.
+    if (heldSince !== undefined && turn.now - heldSince > this.#policy.maxMs) this.reset();
+    this.#state.heldSince = undefined;
     this.#state.failures += 1;
     turn.timers.set(this.#key, this.#timer, turn.now + backOffMs(this.#policy, this.#state.failures, turn.entropy));
     // It may have failed for want of what came while it was under way.
@@ -60,6 +65,17 @@ export class Retry {
   /** The next attempt is due at once. */
   now(turn: Turn): void {
     turn.timers.set(this.#key, this.#timer, turn.now);
+  }
+
+  /** An attempt is under way. */
+  begin(turn: Turn): void {
+    this.stop(turn);
+    this.#state.heldSince = undefined;
+  }
+
+  /** It has succeeded. Whether that lasts will be seen. */
+  succeeded(turn: Turn): void {
+    this.#state.heldSince = turn.now;
   }
 
   /** No attempt is due: one is under way, or none is wanted. */

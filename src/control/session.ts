@@ -330,7 +330,7 @@ export class Session {
 
   #begin(role: CallRole, connection: ControlConnection, turn: Turn): void {
     const { state } = this;
-    this.#retry.stop(turn);
+    this.#retry.begin(turn);
     state.role = role;
     state.state = "idle";
     state.localControlConnectionId = connection.id;
@@ -429,7 +429,7 @@ export class Session {
 
   #establish(connection: ControlConnection, turn: Turn): void {
     turn.timers.stop(this.#setupKey);
-    this.#retry.reset();
+    this.#retry.succeeded(turn);
     this.state.lastError = "";
     this.#journal.established(this.configuration.interfaceName, turn);
     this.#forward(turn);

@@ -44,7 +44,7 @@ export class StaticSession implements AnySession {
   create(connection: ControlConnection, turn: Turn): void {
     const { state, configuration } = this;
     if (this.#asked || state.closed) return;
-    this.#retry.stop(turn);
+    this.#retry.begin(turn);
     Object.assign(state, {
       ...this.#numbers,
       l2Sublayer: configuration.l2Sublayer,
@@ -74,7 +74,7 @@ export class StaticSession implements AnySession {
     const { state } = this;
     if (!this.#asked) this.create(connection, turn);
     if (state.datapath !== "ready" || state.forwarding) return;
-    this.#retry.reset();
+    this.#retry.succeeded(turn);
     // Nobody tells of the peer's circuit: it counts as active.
     Object.assign(state, { forwarding: true, lastError: "", remoteCircuitStatus: CIRCUIT.active });
     this.#enter("established", turn);

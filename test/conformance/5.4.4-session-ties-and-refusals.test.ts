@@ -217,11 +217,30 @@ describe("refusals by the datapath", () => {
     peer.send(peer.icrp(peer.all("ICRQ").at(-1) ?? icrq));
     peer.expect("ICCN");
     expect(sessionOf(node)).toMatchObject({ state: "established", lastError: "" });
-    // Success ends the row of failures.
+    // A success that lasts ends the row of failures.
+    link.run(120_000);
     const remoteSessionId = sessionOf(node).localSessionId;
     const closed = link.now;
     peer.send({ name: "CDN", resultCode: { result: 1 }, localSessionId: peer.sessionId, remoteSessionId });
     expect(peer.expect("ICRQ").at - closed).toBeLessThanOrEqual(1_100 + 100);
+  });
+
+  test("what cannot be raised is called again with pauses that grow, though it is established each time", () => {
+    const { link, node, icrq, peer } = calling();
+    node.datapath = { ...node.datapath, refuseRaise: () => refusal.message };
+    const instants = [icrq.at];
+    for (let count = 0; count < 4; count++) {
+      peer.send(peer.icrp(peer.all("ICRQ").at(-1) ?? icrq));
+      peer.expect("ICCN");
+      instants.push(peer.expect("ICRQ").at);
+    }
+    const pauses = instants.slice(1).map((at, index) => at - (instants[index] ?? 0));
+    for (const [index, pause] of [1_000, 2_000, 4_000, 8_000].entries()) {
+      expect(pauses[index]).toBeGreaterThanOrEqual(pause);
+      expect(pauses[index]).toBeLessThanOrEqual(pause * 1.1 + 200);
+    }
+    link.run(0);
+    expect(sessionOf(node).lastError).toContain(refusal.message);
   });
 
   test("both ends tell it, and both come up when the cause is gone", () => {

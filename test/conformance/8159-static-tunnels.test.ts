@@ -53,6 +53,19 @@ function expectNothingLeft(...nodes: readonly VirtualNode[]): void {
 }
 
 describe("a static tunnel", () => {
+  test("I27 a session that cannot be raised is made again with pauses that grow", () => {
+    const { link, a } = twoSites(false, { reconnect: { minMs: 1_000, maxMs: 60_000 } });
+    link.run(1_000);
+    a.datapath = { ...a.datapath, refuseRaise: () => "there is another route to it" };
+    a.receive({ type: "close", tunnel: "static", session: "lan" });
+    a.receive({ type: "open", tunnel: "static", session: "lan" });
+    a.log.length = 0;
+    link.run(120_000);
+    expect(sessionOf(a).lastError).toContain("there is another route to it");
+    const attempts = a.log.filter(({ event }) => event === "session-established").length;
+    expect([attempts > 5, attempts < 10]).toEqual([true, true]);
+  });
+
   test("I27 is up as soon as the datapath has made it, with the ids and cookies of the configuration, and says nothing", () => {
     const { link, a } = twoSites(false);
     link.run(3_600_000);

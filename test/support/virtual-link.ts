@@ -30,6 +30,8 @@ export interface VirtualDatapath {
   /** Of a session that it has, with the settings that it is to have; absent: as another one. */
   readonly refuseChange?: (session: SessionParameters) => string | undefined;
   readonly refuseTunnel: (localControlConnectionId: number) => string | undefined;
+  /** What fails when frames are to flow, such as a route that cannot be set. */
+  readonly refuseRaise?: () => string | undefined;
 }
 
 const WILLING: VirtualDatapath = { delayMs: 0, refuseSession: () => undefined, refuseTunnel: () => undefined };
@@ -223,7 +225,7 @@ export class VirtualNode {
         return;
       case "raise-session":
         if (!this.datapathSessions.has(effect.localSessionId)) throw new Error("raise-session without a session");
-        this.raised.add(effect.localSessionId);
+        this.#raise(effect.localSessionId);
         return;
       case "lower-session":
         if (!this.raised.delete(effect.localSessionId)) throw new Error("lower-session without a raised one");
@@ -267,6 +269,12 @@ export class VirtualNode {
     const reason = refuseChange(changed);
     if (reason === undefined) this.datapathSessions.set(localSessionId, changed);
     else this.#answer({ type: "session-refused", localSessionId, reason });
+  }
+
+  #raise(localSessionId: number): void {
+    const reason = this.datapath.refuseRaise?.();
+    this.raised.add(localSessionId);
+    if (reason !== undefined) this.#answer({ type: "session-refused", localSessionId, reason });
   }
 
   #forget(localSessionId: number): void {
