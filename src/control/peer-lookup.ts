@@ -1,5 +1,7 @@
 import type { TunnelConfiguration } from "./configuration.ts";
+import type { ControlConnection } from "./control-connection.ts";
 import { familyOfLocal, isAddress } from "./endpoint.ts";
+import type { TunnelState } from "./tunnel-state.ts";
 import { type Turn, withJitter } from "./turn.ts";
 
 /** How often the name of a peer with an established connection is looked up again. */
@@ -47,7 +49,27 @@ export class PeerLookup {
   }
 }
 
+/**
+ * Takes down what the name stands for now. Where the connection's peer is not among it any more, that is returned in
+ * words, and told once.
+ */
+export function noteAddresses(
+  state: TunnelState,
+  addresses: readonly string[],
+  { state: { remote }, context }: ControlConnection,
+  turn: Turn,
+): string | undefined {
+  const before = listed(state.resolved);
+  state.address = addresses[0];
+  state.resolved = addresses;
+  if (addresses.includes(remote.address)) return undefined;
+  const names = listed(addresses);
+  const words = `the peer's name stands for ${names} now`;
+  if (names !== before) turn.log("info", "peer-address-changed", `${words}, it was ${before || "nothing"}`, context);
+  return words;
+}
+
 /** Resolvers turn the order of a name's addresses round from one answer to the next. */
-export function listed(addresses: readonly string[]): string {
+function listed(addresses: readonly string[]): string {
   return addresses.toSorted().join(", ");
 }

@@ -10,7 +10,7 @@ import type { Endpoint, Instant } from "./core.ts";
 import { type EndedBy, noteEnding } from "./ending.ts";
 import { anyAddress, endpointText, familyOf } from "./endpoint.ts";
 import { changeAuthentication } from "./live-change.ts";
-import { PeerLookup } from "./peer-lookup.ts";
+import { noteAddresses, PeerLookup } from "./peer-lookup.ts";
 import { isBeginning } from "./reliable-channel.ts";
 import { describeResult, type Result } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
@@ -77,34 +77,76 @@ export class StaticTunnel implements AnyTunnel {
     return [this.live(turn) ?? []].flat();
   }
 
-  /** Makes the tunnel; or, where it is made and the peer is silent, asks for the peer. */
+  /** Makes the tunnel; or, where it is made and the peer is silent, asks for the peer, and for where it is. */
   attempt(turn: Turn): void {
     this.#retry.stop(turn);
     if (this.state.closed !== undefined) return;
     const live = this.live(turn);
-    if (live !== undefined) {
-      if (this.#numbers.watched && this.state.made && !live.established) live.hello(turn);
-    } else if (this.#lookup.needed) this.#lookup.ask(turn);
+    if (live !== undefined) this.#askAgain(live, turn);
+    else if (this.#lookup.needed && this.state.alternatives.length === 0) this.#lookup.ask(turn);
     else this.#begin(turn);
   }
 
+  #askAgain(live: ControlConnection, turn: Turn): void {
+    if (!this.#numbers.watched || !this.state.made || live.established) return;
+    if (this.state.alternatives.length > 0) this.#leave(live, noAnswer(live), turn);
+    else {
+      // Not after the resolver's answer: it may be as far away as the peer.
+      live.hello(turn);
+      this.#lookup.ask(turn);
+    }
+  }
+
   peerResolved(addresses: readonly string[], turn: Turn): void {
+    const live = this.live(turn);
+    if (live !== undefined && this.state.made) {
+      this.#peerMayHaveMoved(live, addresses, turn);
+      return;
+    }
     this.state.address = addresses[0];
     this.state.resolved = addresses;
-    if (this.state.closed === undefined && this.live(turn) === undefined) this.#begin(turn);
+    if (this.state.closed !== undefined || live !== undefined) return;
+    this.state.alternatives = [...addresses];
+    this.#begin(turn);
+  }
+
+  /** A peer that answers HELLO stays where it is. Of one that is not asked, its name alone tells where it is. */
+  #peerMayHaveMoved(live: ControlConnection, addresses: readonly string[], turn: Turn): void {
+    const { remote, channel } = live.state;
+    const { watched } = this.#numbers;
+    const moved = noteAddresses(this.state, addresses, live, turn);
+    if (live.established) this.#lookup.watch(turn);
+    if (moved === undefined) {
+      if (!live.established) this.state.alternatives = addresses.filter((address) => address !== remote.address);
+    } else if (!watched || !live.established || channel.retransmissions > 0) {
+      this.state.alternatives = [...addresses];
+      this.#leave(live, watched ? `no answer from ${remote.address}: ${moved}` : moved, turn);
+    }
   }
 
   peerUnresolved(reason: string, turn: Turn): void {
-    if (this.live(turn) !== undefined || this.state.closed !== undefined) return;
+    if (this.state.closed !== undefined) return;
+    const live = this.live(turn);
+    if (live?.established) this.#lookup.watch(turn);
+    if (live !== undefined) return;
     this.#fail(`the peer's name cannot be resolved: ${reason}`, turn);
     this.#retry.later(turn);
   }
 
+  /** The tunnel is made anew at once, towards the next address. */
+  #leave(connection: ControlConnection, reason: string, turn: Turn): void {
+    if (connection.established && this.#numbers.watched) this.#fail(reason, turn, "silence");
+    else noteEnding(this.state, this.#numbers.watched ? "silence" : "local", reason, turn.now);
+    this.#remove(connection, reason, turn);
+    this.#retry.now(turn);
+  }
+
+  /** Where the peer's name has addresses that were not tried yet, to the next of them. */
   #begin(turn: Turn): void {
     const { configuration, state } = this;
     const { localTunnelId, remoteTunnelId } = this.#numbers;
-    if (state.address === undefined) return;
-    const { address } = state;
+    const address = state.alternatives.shift() ?? state.address;
+    if (address === undefined) return;
     const overIp = configuration.encapsulation === "ip";
     const remote = { address, port: overIp ? 0 : configuration.peerPort };
     const local = configuration.local === "auto" ? anyAddress(familyOf(address)) : configuration.local;
@@ -143,6 +185,8 @@ export class StaticTunnel implements AnyTunnel {
   #established(connection: ControlConnection, words: string, turn: Turn): void {
     this.state.since = turn.now;
     this.state.lastError = "";
+    this.state.alternatives = [];
+    this.#lookup.watch(turn);
     this.#retry.stop(turn);
     this.#retry.reset();
     connection.enter("established", turn);
@@ -188,6 +232,7 @@ export class StaticTunnel implements AnyTunnel {
     this.#fail(reason, turn, by);
     this.state.since = turn.now;
     connection.enter("idle", turn);
+    this.#lookup.stop(turn);
     for (const session of this.sessions.values()) session.lower(reason, turn);
     this.#askLater(connection, turn);
   }
@@ -204,10 +249,13 @@ export class StaticTunnel implements AnyTunnel {
       this.#askLater(connection, turn);
     } else if (connection.expire(kind, turn) === "dead")
       this.#silent(connection, noAnswer(connection), "silence", turn);
+    // The peer may have another address by now.
+    else if (kind === "retransmit" && connection.state.channel.retransmissions === 2) this.#lookup.ask(turn);
   }
 
-  expire(_kind: "attempt" | "resolve", turn: Turn): void {
-    this.attempt(turn);
+  expire(kind: "attempt" | "resolve", turn: Turn): void {
+    if (kind === "resolve") this.#lookup.ask(turn);
+    else this.attempt(turn);
   }
 
   socketFailed(connection: ControlConnection, reason: string, turn: Turn): void {
@@ -295,6 +343,7 @@ export class StaticTunnel implements AnyTunnel {
   /** Without a word to the peer, which would not expect one. */
   close(cause: Result, turn: Turn): void {
     this.state.closed = cause;
+    this.state.alternatives = [];
     this.#retry.stop(turn);
     this.#lookup.stop(turn);
     const live = this.live(turn);
@@ -305,6 +354,7 @@ export class StaticTunnel implements AnyTunnel {
   }
 
   #remove(connection: ControlConnection, reason: string, turn: Turn): void {
+    this.#lookup.stop(turn);
     for (const session of this.sessions.values()) session.tunnelLost(reason, turn);
     turn.emit({ type: "delete-tunnel", localControlConnectionId: connection.id });
     connection.release(turn);

@@ -15,7 +15,7 @@ import { takeOverSockets } from "./flows.ts";
 import { logDialect, opening, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { heardElsewhere, partIfElsewhere } from "./moved-peer.ts";
-import { listed, PeerLookup } from "./peer-lookup.ts";
+import { noteAddresses, PeerLookup } from "./peer-lookup.ts";
 import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import { same } from "./same.ts";
@@ -96,19 +96,11 @@ export class Tunnel implements AnyTunnel {
 
   /** The name was looked up on the side. A peer that answers stays where it is, whatever the name stands for now. */
   #peerMayHaveMoved(live: ControlConnection, addresses: readonly string[], turn: Turn): void {
-    const before = listed(this.state.resolved);
-    this.state.address = addresses[0];
-    this.state.resolved = addresses;
+    const moved = noteAddresses(this.state, addresses, live, turn);
     this.#lookup.watch(turn);
-    const { address } = live.state.remote;
-    if (addresses.includes(address)) return;
-    const names = listed(addresses);
-    if (names !== before) {
-      const words = `the peer's name stands for ${names} now, it was ${before || "nothing"}`;
-      turn.log("info", "peer-address-changed", words, live.context);
-    }
+    if (moved === undefined) return;
     if (live.state.channel.retransmissions === 0 || this.configuration.role === "responder") return;
-    this.fail(`no answer from ${address}: the peer's name stands for ${names} now`, turn, live, "silence");
+    this.fail(`no answer from ${live.state.remote.address}: ${moved}`, turn, live, "silence");
     this.drop(live, turn);
     this.#retry.hurry(turn);
   }

@@ -1,56 +1,16 @@
 import { describe, expect, test } from "vitest";
-import type { LcceConfiguration, TunnelConfiguration } from "../../src/control/configuration.ts";
-import { internalErrors, ScriptedPeer, sessionOf, tunnelOf } from "../support/scripted-peer.ts";
+import { ScriptedPeer, sessionOf, tunnelOf } from "../support/scripted-peer.ts";
 import { A, B, lcce, session, tunnel } from "../support/sites.ts";
-import { LATENCY_MS, SeededEntropy, VirtualLink, type VirtualNode } from "../support/virtual-link.ts";
-
-const HELLO_MS = 10_000;
-/** 1 s, then 2, 4 and 8: a peer is held dead 15 s after the HELLO that it does not answer. */
-const RETRANSMIT = { initialMs: 1_000, maxMs: 8_000, retries: 3, sccrqRetries: 3 };
-const CYCLE_MS = 15_000;
-const octets = (...values: number[]) => Uint8Array.from(values);
-
-const LOCAL = { localSessionId: 101, remoteSessionId: 201, localCookie: octets(1, 2, 3, 4), remoteCookie: octets() };
-const REMOTE = { localSessionId: 201, remoteSessionId: 101, localCookie: octets(), remoteCookie: octets(1, 2, 3, 4) };
-
-function configuration(at: string, watched: boolean, more: Partial<TunnelConfiguration> = {}): LcceConfiguration {
-  const [ids, numbers, peer] =
-    at === A
-      ? [{ localTunnelId: 11, remoteTunnelId: 21 }, LOCAL, B]
-      : [{ localTunnelId: 21, remoteTunnelId: 11 }, REMOTE, A];
-  const ours = tunnel("static", {
-    role: "initiator",
-    peer,
-    static: { ...ids, watched },
-    helloIntervalMs: HELLO_MS,
-    retransmit: RETRANSMIT,
-    sessions: [session("lan", { static: numbers })],
-    ...more,
-  });
-  return lcce(`site-${at === A ? "a" : "b"}`, ours);
-}
-
-function twoSites(watched: boolean, more: Partial<TunnelConfiguration> = {}, seed = 1) {
-  const link = new VirtualLink();
-  const a = link.add(A, configuration(A, watched, more), seed);
-  const b = link.add(B, configuration(B, watched, more), seed);
-  link.start();
-  return { link, a, b };
-}
-
-function isUp(node: VirtualNode): boolean {
-  const { state, sessions } = tunnelOf(node);
-  return state === "established" && sessions.every((each) => each.state === "established") && node.raised.size === 1;
-}
-
-function expectNothingLeft(...nodes: readonly VirtualNode[]): void {
-  for (const node of nodes) {
-    expect(node.core.nextDeadline()).toBeUndefined();
-    expect(node.core.idle()).toBe(true);
-    expect([node.tunnels.size, node.datapathSessions.size, node.sockets.size, node.raised.size]).toEqual([0, 0, 0, 0]);
-    expect(internalErrors(node)).toEqual([]);
-  }
-}
+import {
+  CYCLE_MS,
+  configuration,
+  expectNothingLeft,
+  HELLO_MS,
+  isUp,
+  LOCAL,
+  twoSites,
+} from "../support/static-sites.ts";
+import { LATENCY_MS, SeededEntropy, VirtualLink } from "../support/virtual-link.ts";
 
 describe("a static tunnel", () => {
   test("I27 a session that cannot be raised is made again with pauses that grow", () => {
@@ -153,17 +113,6 @@ describe("a static tunnel", () => {
     for (const node of [a, b]) node.receive({ type: "shutdown" });
     expectNothingLeft(a, b);
     expect(link.datagrams).toEqual([]);
-  });
-
-  test("I27 a name is looked up, and again until it is found", () => {
-    const link = new VirtualLink();
-    const a = link.add(A, configuration(A, false, { peer: "b.example" }));
-    link.start();
-    link.run(100);
-    expect(tunnelOf(a).lastError).toMatch(/name cannot be resolved: b.example not found/);
-    a.names.set("b.example", B);
-    expect(link.runUntil(() => isUp(a), 5_000)).toBe(true);
-    expect(a.sockets.get(11)?.remote?.address).toBe(B);
   });
 
   test("I27 what a peer says to it is ignored, with a line in the log", () => {
