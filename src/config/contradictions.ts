@@ -1,5 +1,5 @@
 import type { SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
-import { isAnyAddress, isLinkLocal } from "../control/endpoint.ts";
+import { canonicalAddress, isAnyAddress, isLinkLocal } from "../control/endpoint.ts";
 import { LARGEST_HIDDEN_VALUE } from "./end-id.ts";
 import { canBeReached } from "./listen.ts";
 import type { Problems } from "./problems.ts";
@@ -25,6 +25,9 @@ const FOREIGN = {
   circuit: 'an interface that this daemon does not make, such as "eth1"',
   bridge: "a bridge that exists",
 } as const;
+
+/** What tells one UDP flow from another. */
+const FLOW_KEYS = ["mode", "encapsulation", "peer", "peer_port", "local", "local_port", "netns", "bind_device"];
 
 /** What no key is wrong about by itself. `listen`: where peers can reach a responder; `undefined` where that is wrong. */
 export function findContradictions(
@@ -287,21 +290,38 @@ function checkSelectors(built: readonly BuiltTunnel[], localTells: boolean, prob
   }
 }
 
-/** Two control connections between the same addresses and ports would share one UDP flow. */
+/**
+ * Two control connections between the same addresses and ports would share one UDP flow. Of two that are negotiated the
+ * second one is refused in words; what is typed in would be made beside the other one, and one of them carry nothing.
+ */
 function checkFlows(built: readonly BuiltTunnel[], problems: Problems): void {
-  const owners = new Map<string, string>();
+  const owners = new Map<string, TunnelConfiguration>();
   for (const { table, tunnel } of built) {
-    if (tunnel.encapsulation === "ip" || tunnel.role === "responder") continue;
-    if (tunnel.peer === undefined || tunnel.localPort === 0) continue;
-    const { peerPort, local, localPort, netns, bindDevice } = tunnel;
-    const flow = JSON.stringify([tunnel.peer.toLowerCase(), peerPort, local, localPort, netns, bindDevice]);
+    const flow = flowOf(table, tunnel);
+    if (flow === undefined) continue;
     const owner = owners.get(flow);
-    if (owner === undefined) owners.set(flow, tunnel.name);
-    else {
-      const advice = "give one of them another local_port, or local_port = 0";
-      problems.warning(table.path, `same addresses and ports as tunnel "${owner}": ${advice}`);
+    if (owner === undefined) {
+      owners.set(flow, tunnel);
+      continue;
     }
+    const found = `same addresses and ports as tunnel "${owner.name}"`;
+    if (owner.static === undefined && tunnel.static === undefined) {
+      problems.warning(table.path, `${found}: give one of them another local_port, or local_port = 0`);
+      continue;
+    }
+    const { peer = "", peerPort, local, localPort } = tunnel;
+    const which = `peer "${peer}" port ${peerPort}, local "${local}" port ${localPort}`;
+    const advice = "put the sessions into one tunnel, or give another local_port or peer_port";
+    problems.error(table.path, `${found} (${which}), where only one of the two can carry anything: ${advice}`);
   }
+}
+
+/** `undefined`: it is not known before a connection is there, or is nobody else's. */
+function flowOf(table: TunnelTable, tunnel: TunnelConfiguration): string | undefined {
+  const { peer, peerPort, local, localPort, netns, bindDevice } = tunnel;
+  if (tunnel.encapsulation === "ip" || tunnel.role === "responder" || peer === undefined || localPort === 0) return;
+  if (FLOW_KEYS.some((key) => table.wrong.has(key))) return;
+  return JSON.stringify([canonicalAddress(peer) ?? peer.toLowerCase(), peerPort, local, localPort, netns, bindDevice]);
 }
 
 /** Of protocol 115 an IPsec policy knows the two addresses alone: it cannot be required for one tunnel there and not the other. */

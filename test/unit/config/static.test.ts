@@ -199,6 +199,52 @@ describe("I27 what is wrong is named with what would be right", () => {
     expect(complaints(site(parts))).toEqual([complaint]);
   });
 
+  describe("two tunnels over UDP between the same addresses and ports, of which one would carry nothing", () => {
+    const flow = (name: string, ids: number, more = "") =>
+      `[tunnel.${name}]\npeer = "192.0.2.2"\nlocal_tunnel_id = ${ids}\nremote_tunnel_id = ${ids}\n${more}\n`;
+    const STATIC = 'mode = "static"';
+    const WATCHED = 'mode = "hello-only"';
+    const CLASH =
+      'tunnel.b: same addresses and ports as tunnel "a" (peer "192.0.2.2" port 1701, local "auto" port 1701), where only one of the two can carry anything: put the sessions into one tunnel, or give another local_port or peer_port';
+
+    test.each([
+      ["static", flow("a", 1, STATIC) + flow("b", 2, STATIC)],
+      ["hello-only", flow("a", 1, WATCHED) + flow("b", 2, WATCHED)],
+      ["one of each", flow("a", 1, STATIC) + flow("b", 2, WATCHED)],
+      ["static after negotiated", `[tunnel.a]\npeer = "192.0.2.2"\nrole = "initiator"\n${flow("b", 2, STATIC)}`],
+      ["negotiated after static", `${flow("a", 1, STATIC)}[tunnel.b]\npeer = "192.0.2.2"\nrole = "initiator"`],
+    ])("%s: refused", (_, toml) => {
+      expect(complaints(toml)).toEqual([CLASH]);
+    });
+
+    test("an address is the same in another spelling", () => {
+      const toml = flow("a", 1, STATIC) + flow("b", 2, STATIC);
+      const [one, other] = ["2001:db8::2", "2001:DB8:0::2"];
+      const spelt = toml.replace("192.0.2.2", one).replace("192.0.2.2", other);
+      expect(complaints(spelt)).toEqual([expect.stringMatching(/^tunnel\.b: same addresses and ports as tunnel "a"/)]);
+    });
+
+    test.each([
+      "local_port = 1702",
+      "peer_port = 1702",
+      'local = "192.0.2.9"',
+      'peer = "192.0.2.3"',
+      'netns = "blue"',
+      'bind_device = "eth1"',
+      'encapsulation = "ip"',
+    ])("with %s there is nothing to refuse", (key) => {
+      const second = key.startsWith("peer =") ? flow("b", 2, STATIC).replace("192.0.2.2", "192.0.2.3") : undefined;
+      const toml = flow("a", 1, STATIC) + (second ?? flow("b", 2, `${STATIC}\n${key}`));
+      expect(complaints(toml)).toEqual([]);
+      expect(read(toml).warnings).toEqual([]);
+    });
+
+    test("a port that is wrong by itself is not compared", () => {
+      const toml = flow("a", 1, STATIC) + flow("b", 2, `${STATIC}\nlocal_port = 70000`);
+      expect(complaints(toml)).toEqual([expect.stringMatching(/^tunnel\.b\.local_port: found 70000/)]);
+    });
+  });
+
   test("no peer", () => {
     const toml = `[tunnel.t]\nmode = "static"\n${IDS}`;
     expect(complaints(toml)).toEqual([
