@@ -6,11 +6,12 @@ const PATIENCE_MS = 30_000;
 /** What one device takes to go: 36 ms on Linux 6.1, one after the other; a millisecond or two from 6.12 on. */
 const DEVICE_DEPARTURE_MS = 50;
 
-/** A session without what is its peer's business alone. */
+/** A session as far as others can interfere with it: without cookies and what else the kernel alone needs. */
 export type MadeSession = Pick<
   SessionRequest,
   | "localControlConnectionId"
   | "localSessionId"
+  | "remoteSessionId"
   | "interfaceName"
   | "vlan"
   | "bridge"
@@ -21,9 +22,10 @@ export type MadeSession = Pick<
 
 /** Cookies are not kept. */
 export function madeOf(session: MadeSession): MadeSession {
-  const { localControlConnectionId, localSessionId, interfaceName, vlan, bridge, isolated, addresses, routes } =
-    session;
-  return { localControlConnectionId, localSessionId, interfaceName, vlan, bridge, isolated, addresses, routes };
+  const { localControlConnectionId, localSessionId, remoteSessionId, interfaceName, vlan, ...more } = session;
+  const { bridge, isolated, addresses, routes } = more;
+  const ids = { localControlConnectionId, localSessionId, remoteSessionId };
+  return { ...ids, interfaceName, vlan, bridge, isolated, addresses, routes };
 }
 
 /** Who wants to know of the devices that are ours. */

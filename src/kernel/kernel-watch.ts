@@ -1,10 +1,11 @@
 import type { DatapathNews } from "./datapath.ts";
+import { DeletionWatch } from "./deletion-watch.ts";
 import { DeviceKeeper } from "./device-keeper.ts";
 import { DEVICE_GROUPS, decodeDeviceNews, ROUTE_GROUPS } from "./device-news.ts";
 import { type EventMessage, EventSocket } from "./event-socket.ts";
 import type { DeviceFollower, Inventory, MadeSession } from "./inventory.ts";
 import type { KernelCalls } from "./kernel-operations.ts";
-import { decodeL2tpNews, type L2tpFamily, type L2tpNews } from "./l2tp-genl.ts";
+import { decodeL2tpNews, type L2tpFamily } from "./l2tp-genl.ts";
 import { NETLINK_GENERIC, NETLINK_ROUTE } from "./netlink-messages.ts";
 
 export interface KernelWatchPorts {
@@ -23,7 +24,7 @@ export class KernelWatch implements DeviceFollower {
   readonly #ports: KernelWatchPorts;
   readonly #keeper: DeviceKeeper;
   readonly #links: EventSocket;
-  #inventory: Inventory | undefined;
+  #deletions: DeletionWatch | undefined;
   #l2tp: { readonly socket: EventSocket; readonly family: L2tpFamily } | undefined;
   #hearsRoutes = false;
   #reconcileAt: number;
@@ -35,7 +36,7 @@ export class KernelWatch implements DeviceFollower {
     this.#keeper = new DeviceKeeper({
       links: (calls) => ports.calls.links(calls),
       now: () => ports.now(),
-      lost: (localSessionId, reason) => ports.tell({ type: "session-lost", localSessionId, reason }),
+      lost: (localSessionId, reason) => this.#deviceLost(localSessionId, reason),
       port: (interfaceName, condition) => ports.tell({ type: "port", interfaceName, condition }),
       notice: (notice) => ports.tell({ type: "notice", notice }),
       listenToRoutes: () => this.#listenToRoutes(),
@@ -44,7 +45,15 @@ export class KernelWatch implements DeviceFollower {
 
   /** Of what is ours. */
   watch(inventory: Inventory): void {
-    this.#inventory = inventory;
+    this.#deletions = new DeletionWatch({
+      inventory,
+      calls: this.#ports.calls,
+      now: () => this.#ports.now(),
+      tell: (news) => {
+        if (news.type === "session-lost") this.#keeper.removed(news.localSessionId);
+        this.#ports.tell(news);
+      },
+    });
   }
 
   /** Only a kernel that has L2TP can tell of it. */
@@ -77,12 +86,14 @@ export class KernelWatch implements DeviceFollower {
   /** Takes what was announced and looks after it, for a while. Returns in how many milliseconds it wants to be called again. */
   step(): number {
     const l2tp = this.#l2tp?.socket.read((message) => this.#hear(message));
+    // Before the device tells of the same.
+    this.#deletions?.step();
     const links = this.#links.read((message) => {
       const news = decodeDeviceNews(message);
       if (news !== undefined) this.#keeper.take(news);
     });
     if (l2tp?.lost === true || links.lost || this.#ports.now() >= this.#reconcileAt) this.#reconcile();
-    const wait = this.#keeper.step();
+    const wait = Math.min(this.#keeper.step(), this.#deletions?.step() ?? Number.POSITIVE_INFINITY);
     return l2tp?.more === true || links.more ? 0 : Math.min(wait, Math.max(0, this.#reconcileAt - this.#ports.now()));
   }
 
@@ -99,41 +110,17 @@ export class KernelWatch implements DeviceFollower {
 
   #hear(message: EventMessage): void {
     const news = this.#l2tp === undefined ? undefined : decodeL2tpNews(this.#l2tp.family, message);
-    if (news?.type === "tunnel-deleted") this.#tunnelDeleted(news);
-    else if (news !== undefined) this.#sessionDeleted(news);
+    if (news !== undefined) this.#deletions?.take(news);
   }
 
-  /** Every network namespace is told of the tunnels of all: only both ids together tell that it is ours. */
-  #tunnelDeleted({ connectionId, peerConnectionId }: Extract<L2tpNews, { readonly type: "tunnel-deleted" }>): void {
-    if (this.#inventory?.remoteIdOf(connectionId) !== peerConnectionId) return;
-    // The kernel has not taken it away yet, and may need long for that.
-    if (connectionId !== peerConnectionId || this.#isGone(connectionId)) this.#loseTunnel(connectionId);
-  }
-
-  #sessionDeleted({ connectionId, sessionId }: Extract<L2tpNews, { readonly type: "session-deleted" }>): void {
-    const session = this.#inventory?.session(sessionId);
-    if (session === undefined || session.localControlConnectionId !== connectionId) return;
-    this.#keeper.removed(sessionId);
-    const reason = `someone deleted session ${sessionId} in the kernel`;
-    this.#ports.tell({ type: "session-lost", localSessionId: sessionId, reason });
+  #deviceLost(localSessionId: number, reason: string): void {
+    const deletion = this.#deletions?.settle(localSessionId);
+    this.#ports.tell({ type: "session-lost", localSessionId, reason: deletion ?? reason });
   }
 
   #reconcile(): void {
     this.#reconcileAt = this.#ports.now() + RECONCILE_INTERVAL_MS;
     this.#keeper.reconcile();
-    for (const connectionId of this.#inventory?.tunnels() ?? []) {
-      if (this.#isGone(connectionId)) this.#loseTunnel(connectionId);
-    }
-  }
-
-  #isGone(connectionId: number): boolean {
-    const [answer] = this.#ports.calls.l2tp([{ command: "L2TP_CMD_TUNNEL_GET", attributes: { connectionId } }]);
-    return answer?.errno === "ENODEV";
-  }
-
-  #loseTunnel(localControlConnectionId: number): void {
-    this.#inventory?.removeTunnel(localControlConnectionId);
-    const reason = `someone deleted tunnel ${localControlConnectionId} in the kernel`;
-    this.#ports.tell({ type: "tunnel-lost", localControlConnectionId, reason });
+    this.#deletions?.reconcile();
   }
 }

@@ -142,7 +142,13 @@ export function resolveFamily(
 /** What the kernel announces of a deletion, before it has carried it out. */
 export type L2tpNews =
   | { readonly type: "tunnel-deleted"; readonly connectionId: number; readonly peerConnectionId: number }
-  | { readonly type: "session-deleted"; readonly connectionId: number; readonly sessionId: number };
+  | {
+      readonly type: "session-deleted";
+      readonly connectionId: number;
+      readonly peerConnectionId: number;
+      readonly sessionId: number;
+      readonly peerSessionId: number;
+    };
 
 /** `undefined` for all other announcements. */
 export function decodeL2tpNews(
@@ -154,8 +160,8 @@ export function decodeL2tpNews(
   if (command !== L2TP_COMMANDS.L2TP_CMD_TUNNEL_DELETE && command !== L2TP_COMMANDS.L2TP_CMD_SESSION_DELETE)
     return undefined;
   const attributes = decodeAttributes(L2TP_ATTRIBUTES, genericAttributes(body));
-  const { connectionId = 0, peerConnectionId = 0, sessionId = 0 } = attributes;
+  const { connectionId = 0, peerConnectionId = 0, sessionId = 0, peerSessionId = 0 } = attributes;
   return command === L2TP_COMMANDS.L2TP_CMD_TUNNEL_DELETE
     ? { type: "tunnel-deleted", connectionId, peerConnectionId }
-    : { type: "session-deleted", connectionId, sessionId };
+    : { type: "session-deleted", connectionId, peerConnectionId, sessionId, peerSessionId };
 }

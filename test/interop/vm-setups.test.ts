@@ -21,7 +21,7 @@ const BOOTS: readonly (readonly [title: string, boot: Boot])[] = [
     "I01, I05 VLAN pseudowires: tags rewritten at both ends, none without module 8021q",
     { names: ["vlan"], checks: 44 },
   ],
-  ["network namespaces with the same addresses, and a peer that comes by a VRF", { names: ["netns"], checks: 42 }],
+  ["network namespaces with the same addresses, and a peer that comes by a VRF", { names: ["netns"], checks: 43 }],
   ["the setups of conf/examples: trunks behind a NAT, three gateways, routed sites", { names: ["howto"], checks: 50 }],
   ["require_ipsec: nothing in clear before the policies come, nor after they go", { names: ["ipsec"], checks: 48 }],
   [

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { callL2tp, encodeL2tpCall, type L2tpCall, resolveFamily } from "../../../src/kernel/l2tp-genl.ts";
+import {
+  callL2tp,
+  decodeL2tpNews,
+  encodeL2tpCall,
+  type L2tpCall,
+  resolveFamily,
+} from "../../../src/kernel/l2tp-genl.ts";
 import { encodeAttributes, encodeRequests, parseReplies, u32, u64 } from "../../../src/kernel/netlink-messages.ts";
 import type { NetlinkAnswer } from "../../../src/kernel/netlink-socket.ts";
 
@@ -93,6 +99,30 @@ test("a family is found by its name, or not", () => {
   }, "l2tp");
   expect(found).toEqual({ id: FAMILY, eventGroup: undefined });
   expect(resolveFamily(() => [{ errno: "ENOENT", extendedAck: "", messages: [] }], "l2tp")).toBeUndefined();
+});
+
+test("a deletion is announced with the ids of both ends", () => {
+  const family = { id: FAMILY, eventGroup: 4 };
+  const tunnel = Buffer.from(hex("02 01 0000 0500 0700 03 000000 0800 0900 07000000 0800 0a00 08000000"), "hex");
+  const news = { type: "tunnel-deleted", connectionId: 7, peerConnectionId: 8 };
+  expect(decodeL2tpNews(family, { type: FAMILY, octets: tunnel })).toEqual(news);
+  // As Linux sends it.
+  const session = Buffer.from(
+    hex(`
+      06 01 0000             # genlmsghdr: L2TP_CMD_SESSION_DELETE, version 1
+      0800 0900 07000000     # L2TP_ATTR_CONN_ID
+      0800 0b00 01000000     # L2TP_ATTR_SESSION_ID
+      0800 0a00 08000000     # L2TP_ATTR_PEER_CONN_ID
+      0800 0c00 e9030000     # L2TP_ATTR_PEER_SESSION_ID
+      0800 1100 00000000     # L2TP_ATTR_DEBUG
+      0600 0100 0500 0000    # L2TP_ATTR_PW_TYPE
+    `),
+    "hex",
+  );
+  const ids = { connectionId: 7, peerConnectionId: 8, sessionId: 1, peerSessionId: 1_001 };
+  expect(decodeL2tpNews(family, { type: FAMILY, octets: session })).toEqual({ type: "session-deleted", ...ids });
+  expect(decodeL2tpNews(family, { type: FAMILY + 1, octets: session })).toBeUndefined();
+  expect(decodeL2tpNews(family, { type: FAMILY, octets: Buffer.from("05010000", "hex") })).toBeUndefined();
 });
 
 test("an acknowledgement, and an error with the kernel's words", () => {

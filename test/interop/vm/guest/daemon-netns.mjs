@@ -90,8 +90,22 @@ function checkKernel(places, root) {
   }
 }
 
+/** In blue, with red's own ids but another peer's: red hears of the deletion as of one of its own. */
+async function deleteNamesake(places, a) {
+  const { local_ccid: tunnel, sessions } = await shown(a, "red");
+  const ids = ["tunnel_id", String(tunnel), "session_id", String(sessions[0].local_session_id)];
+  const addresses = ["local", "10.0.0.1", "remote", "10.0.0.2", "udp_sport", "9001", "udp_dport", "9001"];
+  const peer = ["peer_tunnel_id", "7", "encap", "udp"];
+  places.blue.ip("l2tp", "add", "tunnel", ...ids.slice(0, 2), ...peer, ...addresses);
+  places.blue.ip("l2tp", "add", "session", ...ids, "peer_session_id", "9");
+  places.blue.ip("l2tp", "del", "session", ...ids);
+  places.blue.ip("l2tp", "del", "tunnel", ...ids.slice(0, 2));
+  return sessions[0].local_session_id;
+}
+
 async function checkInterference(places, a, b) {
   const before = await idsOf(a);
+  const red = await deleteNamesake(places, a);
   const old = (await shown(a, "blue")).sessions[0].local_session_id;
   places.blue.ip("l2tp", "del", "session", "tunnel_id", String(before[0]), "session_id", String(old));
   const isAnew = async () => {
@@ -109,6 +123,7 @@ async function checkInterference(places, a, b) {
   places.blue.ip("link", "set", "l2-lan", "up");
   await within("and set up again", SOON_MS, async () => (await circuits()) === "up up", circuits);
   equal("red's tunnel is still the same", (await idsOf(a))[1], before[1]);
+  equal("and so is its session", (await shown(a, "red")).sessions[0].local_session_id, red);
   await checkFrames("after that", places);
 }
 
