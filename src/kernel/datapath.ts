@@ -108,7 +108,7 @@ export type DatapathNews =
 /** A line for the log. */
 export interface DeviceNotice {
   readonly level: "info" | "warn";
-  readonly event: "device-restored" | "device-down" | "device-up";
+  readonly event: "device-restored" | "device-down" | "device-up" | "route-taken";
   readonly interfaceName: string;
   /** Absent: the daemon's own network namespace. */
   readonly netns?: string;

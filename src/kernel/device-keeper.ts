@@ -1,6 +1,7 @@
 import type { DeviceNotice, SessionRequest } from "./datapath.ts";
 import type { DeviceNews } from "./device-news.ts";
-import type { Link, LinkAnswer, LinkCall } from "./links.ts";
+import { type Link, type LinkAnswer, type LinkCall, RT_TABLE_MAIN } from "./links.ts";
+import { routeListing } from "./refusals.ts";
 
 /** What the device of a session has to be, for as long as the session lasts. */
 export type KeptDevice = Pick<
@@ -33,6 +34,8 @@ interface Kept {
   checkAt: number;
   /** When it was put right last. */
   restoredAt: number;
+  /** Those of its routes whose place another's has, as was told. */
+  taken: readonly string[];
 }
 
 const RECONCILE_INTERVAL_MS = 60_000;
@@ -71,6 +74,7 @@ export class DeviceKeeper {
       up: false,
       checkAt: Number.POSITIVE_INFINITY,
       restoredAt: Number.NEGATIVE_INFINITY,
+      taken: [],
     };
     this.#kept.set(device.localSessionId, kept);
     this.#byName.set(device.interfaceName, kept);
@@ -229,19 +233,39 @@ export class DeviceKeeper {
     this.#tell(kept, reason === undefined ? "up" : "down", reason ?? (cameUp ? "someone set it up" : "it is restored"));
   }
 
-  /** What is there already is refused: what is not refused was missing. */
-  #restoreAddresses({ device: { addresses, routes }, index }: Kept, restored: string[]): void {
+  /** What is there already is refused: what is not refused was missing. Of a route there may be another's. */
+  #restoreAddresses(kept: Kept, restored: string[]): void {
+    const { index } = kept;
+    const { addresses, routes } = kept.device;
     const calls: LinkCall[] = [
       ...addresses.map((address) => ({ command: "RTM_NEWADDR", index, address }) as const),
       ...routes.map((destination) => ({ command: "RTM_NEWROUTE", index, destination }) as const),
     ];
     if (calls.length === 0) return;
     const answers = this.#ports.links(calls);
+    const refused: string[] = [];
     for (const [i, call] of calls.entries()) {
-      if (answers[i]?.errno !== "") continue;
-      if (call.command === "RTM_NEWADDR") restored.push(`address ${call.address}`);
-      else if (call.command === "RTM_NEWROUTE") restored.push(`route ${call.destination}`);
+      const errno = answers[i]?.errno;
+      if (errno === "" && call.command === "RTM_NEWADDR") restored.push(`address ${call.address}`);
+      if (call.command !== "RTM_NEWROUTE") continue;
+      if (errno === "") restored.push(`route ${call.destination}`);
+      else if (errno === "EEXIST") refused.push(call.destination);
     }
+    this.#tellOfTaken(kept, refused);
+  }
+
+  /** `refused`: its routes with something in their place, which most of the time is what we put there. */
+  #tellOfTaken(kept: Kept, refused: readonly string[]): void {
+    const { interfaceName } = kept.device;
+    const answers = this.#ports.links(refused.map((destination) => ({ command: "RTM_GETROUTE", destination })));
+    const taken = refused.filter((destination, i) => isAnothers(destination, kept.index, answers[i]));
+    for (const destination of taken) {
+      if (kept.taken.includes(destination)) continue;
+      const way = `(see: ${routeListing(destination)})`;
+      const message = `interface ${interfaceName}: another route has taken the place of ${destination} ${way}; it is left alone`;
+      this.#ports.notice({ level: "warn", event: "route-taken", interfaceName, message });
+    }
+    kept.taken = taken;
   }
 
   #report(kept: Kept, link: Link, restored: readonly string[]): void {
@@ -279,4 +303,11 @@ export class DeviceKeeper {
   #ask(call: LinkCall): LinkAnswer {
     return this.#ports.links([call])[0] ?? NOT_ANSWERED;
   }
+}
+
+/** Only where that is sure: a longer route, a routing rule or a route over several devices may hide ours. */
+function isAnothers(destination: string, index: number, answer: LinkAnswer = NOT_ANSWERED): boolean {
+  const { route } = answer;
+  if (route === undefined || route.table !== RT_TABLE_MAIN || route.index === 0 || route.index === index) return false;
+  return route.prefixLength === Number(destination.split(" ")[0]?.split("/")[1]);
 }

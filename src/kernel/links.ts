@@ -25,6 +25,7 @@ const RTM = {
   RTM_DELADDR: 21,
   RTM_NEWROUTE: 24,
   RTM_DELROUTE: 25,
+  RTM_GETROUTE: 26,
 } as const;
 /** Nobody's route is replaced, and none stands beside it. */
 const NLM_F_EXCL = 0x200;
@@ -34,7 +35,9 @@ const RTEXT_FILTER_SKIP_STATS = 8;
 const INTERFACE_HEADER_LENGTH = 16;
 const ADDRESS_HEADER_LENGTH = 8;
 const ROUTE_HEADER_LENGTH = 12;
-const RT_TABLE_MAIN = 254;
+export const RT_TABLE_MAIN = 254;
+/** The answer is the route itself, with its table, and not what becomes of one packet. */
+const ROUTE_ITSELF = 0x2000 | 0x1000;
 const RTPROT_STATIC = 4;
 const RT_SCOPE_LINK = 253;
 const RTN_UNICAST = 1;
@@ -98,10 +101,13 @@ export type LinkCall =
   /** `address`: CIDR notation, IPv4 or IPv6. `index` is the device's number. */
   | { readonly command: "RTM_NEWADDR" | "RTM_DELADDR"; readonly index: number; readonly address: string }
   /** `destination`: CIDR notation, and " via " with a router's address where there is one. The device has to be up. */
-  | { readonly command: "RTM_NEWROUTE" | "RTM_DELROUTE"; readonly index: number; readonly destination: string };
+  | { readonly command: "RTM_NEWROUTE" | "RTM_DELROUTE"; readonly index: number; readonly destination: string }
+  /** Finds the route that packets to the middle of the destination take. */
+  | { readonly command: "RTM_GETROUTE"; readonly destination: string };
 
 type AddressCall = Extract<LinkCall, { readonly address: string }>;
-type RouteCall = Extract<LinkCall, { readonly destination: string }>;
+type RouteCall = Extract<LinkCall, { readonly destination: string; readonly index: number }>;
+type RouteQuestion = Extract<LinkCall, { readonly command: "RTM_GETROUTE" }>;
 type SubInterfaceCall = Extract<LinkCall, { readonly lower: number }>;
 
 /** Those that name a device. */
@@ -122,12 +128,23 @@ export interface Link {
   readonly isolated: boolean;
 }
 
+export interface FoundRoute {
+  /** The number of the device; 0: several, or none. */
+  readonly index: number;
+  /** Bits of its destination. */
+  readonly prefixLength: number;
+  /** RT_TABLE_MAIN, or another. */
+  readonly table: number;
+}
+
 export interface LinkAnswer {
   /** "": done; else "ENODEV". */
   readonly errno: string;
   readonly extendedAck: string;
   /** What RTM_GETLINK brings. */
   readonly link: Link | undefined;
+  /** What RTM_GETROUTE brings. */
+  readonly route?: FoundRoute;
 }
 
 /** Sends the calls in their order; synchronous. */
@@ -135,11 +152,13 @@ export function callLinks(
   exchange: (requests: readonly NetlinkRequest[]) => readonly NetlinkAnswer[],
   calls: readonly LinkCall[],
 ): LinkAnswer[] {
-  return exchange(calls.map(encodeLinkCall)).map(({ errno, extendedAck, messages: [message] }) => ({
-    errno,
-    extendedAck,
-    link: message === undefined ? undefined : decodeLink(message),
-  }));
+  return exchange(calls.map(encodeLinkCall)).map(({ errno, extendedAck, messages: [message] }, i) => {
+    const answer = { errno, extendedAck, link: undefined };
+    if (message === undefined) return answer;
+    return calls[i]?.command === "RTM_GETROUTE"
+      ? { ...answer, route: decodeRoute(message) }
+      : { ...answer, link: decodeLink(message) };
+  });
 }
 
 export function encodeLinkCall(call: LinkCall): NetlinkRequest {
@@ -150,6 +169,8 @@ export function encodeLinkCall(call: LinkCall): NetlinkRequest {
       return { type, flags: 0, payload: encodeAddress(call) };
     case "RTM_DELROUTE":
       return { type, flags: 0, payload: encodeRoute(call) };
+    case "RTM_GETROUTE":
+      return { type, flags: 0, payload: encodeRouteQuestion(call) };
     case "RTM_NEWROUTE":
       return { type, flags: NLM_F_CREATE | NLM_F_EXCL, payload: encodeRoute(call) };
     default:
@@ -217,6 +238,27 @@ function encodeRoute({ index, destination }: RouteCall): Uint8Array[] {
   header.set([family, Number(prefixLength), 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST]);
   const gateway = router === undefined ? {} : { gateway: inetPton(family, router) };
   return [header, encodeAttributes(ROUTE_ATTRIBUTES, { destination: inetPton(family, host), index, ...gateway })];
+}
+
+function encodeRouteQuestion({ destination }: RouteQuestion): Uint8Array[] {
+  const [host = "", prefixLength = ""] = (destination.split(" via ")[0] ?? "").split("/");
+  const family = familyOf(host);
+  const address = middleOf(inetPton(family, host), Number(prefixLength));
+  const header = Buffer.alloc(ROUTE_HEADER_LENGTH);
+  header.set([family, address.length * 8]);
+  header.writeUInt32LE(ROUTE_ITSELF, 8);
+  return [header, encodeAttributes(ROUTE_ATTRIBUTES, { destination: address })];
+}
+
+/** The first address of a network may be its broadcast address, and 0.0.0.0 is this host. */
+function middleOf(network: Uint8Array, prefixLength: number): Uint8Array {
+  const at = Math.floor(prefixLength / 8);
+  return network.map((octet, i) => (i === at ? octet | (0x80 >> (prefixLength % 8)) : octet));
+}
+
+function decodeRoute(message: Buffer): FoundRoute {
+  const { index = 0 } = decodeAttributes(ROUTE_ATTRIBUTES, message.subarray(ROUTE_HEADER_LENGTH));
+  return { index, prefixLength: message.readUInt8(1), table: message.readUInt8(4) };
 }
 
 function familyOf(host: string): number {

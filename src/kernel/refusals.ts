@@ -99,11 +99,17 @@ const SUB_INTERFACE_REASONS: Readonly<Record<string, string>> = {
 
 function linkReason(interfaceName: string, call: LinkCall, errno: string, bridge: string): string | undefined {
   if (errno === "EEXIST" && call.command === "RTM_NEWROUTE")
-    return `there is another route to it (see: ip route show exact ${call.destination.split(" ")[0]})`;
+    return `there is another route to it (see: ${routeListing(call.destination)})`;
   if ("lower" in call && SUB_INTERFACE_REASONS[errno] !== undefined) return SUB_INTERFACE_REASONS[errno];
   if (errno === "ENODEV") return `there is no interface ${interfaceName} (any more)`;
   if (errno === "EOPNOTSUPP" && "master" in call) return `${bridge} is not a bridge`;
   return undefined;
+}
+
+/** What shows the routes to a destination. */
+export function routeListing(destination: string): string {
+  const [network = ""] = destination.split(" ");
+  return `ip ${network.includes(":") ? "-6 " : ""}route show exact ${network}`;
 }
 
 function linkTrial(interfaceName: string, call: LinkCall, bridge: string): string {
@@ -113,6 +119,7 @@ function linkTrial(interfaceName: string, call: LinkCall, bridge: string): strin
       : `take the address ${call.address} from interface ${interfaceName}`;
   }
   if ("destination" in call) {
+    if (call.command === "RTM_GETROUTE") return `find the route ${call.destination}`;
     const what = call.command === "RTM_NEWROUTE" ? "route" : "remove the route";
     return `${what} ${call.destination} through interface ${interfaceName}`;
   }

@@ -46,6 +46,20 @@ describe.skipIf(missing !== undefined)(
       expect(said.join()).toContain(`route ${ROUTE}`);
     });
 
+    test.each([ROUTE, "0.0.0.0/0"])(
+      "another's route in the place of %s is left alone, and the log says so",
+      async (route) => {
+        await start(`routes = ["${route}"]`);
+        sites.paris.namespace.ip("route", "replace", route, "dev", "lo");
+        sites.paris.namespace.ip("address", "delete", "10.42.0.1/24", "dev", "l2-lyon");
+        await until("the address is back", SOON_MS, () => device(sites.paris)?.addr_info.length === 1);
+        const said = () => paris.log.filter(({ event }) => event === "route-taken").map(({ message }) => message);
+        await until("that is said", SOON_MS, () => said().length > 0);
+        expect(said()).toEqual([expect.stringContaining(`another route has taken the place of ${route} (see: ip `)]);
+        expect(sites.paris.namespace.ip("route", "show", "exact", route)).toContain("dev lo");
+      },
+    );
+
     test("H11: a deleted bridge, and a device set down by hand, are told to the peer, and so is their return", async () => {
       const addBridge = () => sites.paris.namespace.ip("link", "add", "br0", "type", "bridge");
       addBridge();

@@ -83,6 +83,25 @@ describe.skipIf(reason !== undefined)(`rtnetlink${reason === undefined ? "" : ` 
     expect(routes).toEqual(expect.arrayContaining([expect.stringMatching(/^2001:db8:2::\/48 2001:db8::2 /)]));
   });
 
+  test("whose a route is, before and after somebody replaces it", async () => {
+    const destinations = ["10.5.0.0/16", "2001:db8:5::/48"];
+    const names = ["v0", "v1"] as const;
+    const links = await call(...names.map((name) => ({ command: "RTM_GETLINK", name }) as const));
+    const indexes = links.map(({ link }) => link?.index);
+    const ask = async () => {
+      const answers = await call(
+        ...destinations.map((each) => ({ command: "RTM_GETROUTE", destination: each }) as const),
+      );
+      return answers.map(({ route }) => route);
+    };
+    const found = (index?: number) => [16, 48].map((prefixLength) => ({ index, prefixLength, table: 254 }));
+    for (const name of names) inside("link", "set", name, "up");
+    for (const each of destinations) inside("route", "add", each, "dev", "v0");
+    expect(await ask()).toEqual(found(indexes[0]));
+    for (const each of destinations) inside("route", "replace", each, "dev", "v1");
+    expect(await ask()).toEqual(found(indexes[1]));
+  });
+
   test("refusals carry the error number and the kernel's own words", async () => {
     const [tooBig, noBridge, twice, unknown] = await call(
       { command: "RTM_SETLINK", name: "v0", mtu: 100_000 },

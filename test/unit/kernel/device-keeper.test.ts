@@ -109,15 +109,49 @@ test("an address that was removed is put back", () => {
   expect(told).toEqual([`interface l2-1: put back address ${ADDRESS}`]);
 });
 
-test("a route that was removed is put back; one that is another's by now stays another's", () => {
-  keep({ routes: [ROUTE, "10.3.0.0/16"] });
+test("a route that was removed is put back; one that is another's by now stays another's, and that is said", () => {
+  keep({ routes: [ROUTE, "10.3.0.0/16 via 10.0.0.2"] });
   kernel.routes.delete(ROUTE);
-  kernel.routes.set("10.3.0.0/16", indexOf("br0"));
+  kernel.routes.set("10.3.0.0/16 via 10.0.0.2", indexOf("br0"));
   hear({ type: "bereft", index: indexOf("l2-1") });
   work();
   expect(kernel.routes.get(ROUTE)).toBe(indexOf("l2-1"));
-  expect(kernel.routes.get("10.3.0.0/16")).toBe(indexOf("br0"));
-  expect(told).toEqual([`interface l2-1: put back route ${ROUTE}`]);
+  expect(kernel.routes.get("10.3.0.0/16 via 10.0.0.2")).toBe(indexOf("br0"));
+  const taken =
+    "interface l2-1: another route has taken the place of 10.3.0.0/16 via 10.0.0.2 (see: ip route show exact 10.3.0.0/16); it is left alone";
+  expect(told).toEqual([taken, `interface l2-1: put back route ${ROUTE}`]);
+});
+
+test("a route that somebody replaced is told once, and put back when the other is gone", () => {
+  keep({ routes: [ROUTE] });
+  // Of a replacement nothing is announced that says whose it was.
+  kernel.routes.set(ROUTE, indexOf("br0"));
+  wait(60 * SECOND);
+  const taken = `interface l2-1: another route has taken the place of ${ROUTE} (see: ip route show exact ${ROUTE}); it is left alone`;
+  expect(told).toEqual([taken]);
+  wait(60 * SECOND);
+  wait(60 * SECOND);
+  expect(told).toEqual([taken]);
+  kernel.routes.delete(ROUTE);
+  wait(60 * SECOND);
+  expect(told).toEqual([taken, `interface l2-1: put back route ${ROUTE}`]);
+  kernel.routes.set(ROUTE, indexOf("br0"));
+  wait(60 * SECOND);
+  expect(told.slice(2)).toEqual([taken]);
+  expect(kernel.routes.get(ROUTE)).toBe(indexOf("br0"));
+});
+
+test("a route that the kernel does not find, or of which it finds a longer one, may be ours", () => {
+  keep({ routes: [ROUTE] });
+  kernel.found = { index: indexOf("br0"), prefixLength: 24, table: 254 };
+  wait(60 * SECOND);
+  kernel.found = { index: indexOf("br0"), prefixLength: 16, table: 100 };
+  wait(60 * SECOND);
+  kernel.found = { index: 0, prefixLength: 16, table: 254 };
+  wait(60 * SECOND);
+  kernel.broken.set("RTM_GETROUTE", "ENETUNREACH");
+  wait(60 * SECOND);
+  expect(told).toEqual([]);
 });
 
 test("who takes addresses away again and again is answered once a second", () => {

@@ -1,7 +1,7 @@
 import type { SessionRequest } from "../../../src/kernel/datapath.ts";
 import type { KernelCalls } from "../../../src/kernel/kernel-operations.ts";
 import type { L2tpAnswer, L2tpAttributes, L2tpCall } from "../../../src/kernel/l2tp-genl.ts";
-import type { Link, LinkAnswer, LinkCall, NamedCall } from "../../../src/kernel/links.ts";
+import type { FoundRoute, Link, LinkAnswer, LinkCall, NamedCall } from "../../../src/kernel/links.ts";
 import { PLAIN_SESSION } from "../../support/session-request.ts";
 
 export function session(localSessionId: number, more: Partial<SessionRequest> = {}): SessionRequest {
@@ -48,6 +48,8 @@ export class FakeKernel implements KernelCalls {
   readonly devices = new Map<string, Device>();
   /** Destination to the number of the device. */
   readonly routes = new Map<string, number>();
+  /** What questions for a route bring, where it is not what stands there. */
+  found: FoundRoute | undefined;
   /** Devices of deleted tunnels stay, with their sessions, until `finishLeaving`. */
   slow = false;
   readonly leaving = new Set<number>();
@@ -176,8 +178,19 @@ export class FakeKernel implements KernelCalls {
     return command === "RTM_NEWADDR" ? this.#addAddress(index, address) : this.#removeAddress(index, address);
   }
 
-  #changeRoute({ command, index, destination }: Extract<LinkCall, { readonly destination: string }>): LinkAnswer {
+  #changeRoute(call: Extract<LinkCall, { readonly destination: string }>): LinkAnswer {
+    const { command, destination } = call;
+    if (command === "RTM_GETROUTE") return this.#findRoute(destination);
+    const { index } = call;
     return command === "RTM_NEWROUTE" ? this.#addRoute(index, destination) : this.#removeRoute(index, destination);
+  }
+
+  /** Routing tables know no two routes to one destination. */
+  #findRoute(destination: string): LinkAnswer {
+    const index = this.routes.get(destination);
+    if (index === undefined) return { errno: "ENETUNREACH", extendedAck: "", link: undefined };
+    const prefixLength = Number(destination.split(" ")[0]?.split("/")[1]);
+    return { errno: "", extendedAck: "", link: undefined, route: this.found ?? { index, prefixLength, table: 254 } };
   }
 
   /** With the first address of a network the others of it go, with the last one of IPv4 all routes. */

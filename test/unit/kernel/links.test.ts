@@ -26,6 +26,20 @@ const CALLS: readonly (readonly [LinkCall, number, string])[] = [
     20,
     `0a 40 00 00 03000000 1400 0200 20010db8${"00".repeat(11)}01 1400 0100 20010db8${"00".repeat(11)}01`,
   ],
+  // Family, lengths of destination and source, TOS, table, protocol, scope, type; RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH; RTA_DST.
+  [{ command: "RTM_GETROUTE", destination: "10.52.0.0/16" }, 26, "02200000 00000000 00300000 0800 0100 0a348000"],
+  [
+    { command: "RTM_GETROUTE", destination: "0.0.0.0/0 via 10.0.0.2" },
+    26,
+    "02200000 00000000 00300000 0800 0100 80000000",
+  ],
+  [{ command: "RTM_GETROUTE", destination: "10.1.2.3/32" }, 26, "02200000 00000000 00300000 0800 0100 0a010203"],
+  [{ command: "RTM_GETROUTE", destination: "10.1.2.2/31" }, 26, "02200000 00000000 00300000 0800 0100 0a010203"],
+  [
+    { command: "RTM_GETROUTE", destination: "2001:db8::/32" },
+    26,
+    `0a800000 00000000 00300000 1400 0100 20010db88000${"00".repeat(10)}`,
+  ],
 ];
 
 test.each(CALLS)("%o", (call, type, payload) => {
@@ -65,4 +79,20 @@ test("a link is read from the kernel's answer", () => {
     },
     { errno: "ENODEV", extendedAck: "", link: undefined },
   ]);
+});
+
+test("a route is read from the kernel's answer", () => {
+  const attributes = encodeAttributes({ destination: [1, u32], index: [4, u32] } as const, {
+    destination: 1,
+    index: 9,
+  });
+  const message = Buffer.concat([Buffer.from(hex("02100000 fe030001 00000000"), "hex"), attributes]);
+  const exchange = () => [{ errno: "", extendedAck: "", messages: [message] }];
+  const [answer] = callLinks(exchange, [{ command: "RTM_GETROUTE", destination: "10.52.0.0/16" }]);
+  expect(answer).toEqual({
+    errno: "",
+    extendedAck: "",
+    link: undefined,
+    route: { index: 9, prefixLength: 16, table: 254 },
+  });
 });
