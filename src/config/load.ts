@@ -9,6 +9,7 @@ import type {
 import { canonicalAddress } from "../control/endpoint.ts";
 import { buildAuthentication, type DirectoryOf } from "./authentication.ts";
 import { type BuiltTunnel, findContradictions, placeOf } from "./contradictions.ts";
+import { checkDevices } from "./devices.ts";
 import { checkDialects } from "./dialect.ts";
 import { checkEncapsulations } from "./encapsulation.ts";
 import { encodeEndId } from "./end-id.ts";
@@ -56,6 +57,7 @@ export function parseSite(toml: string, file: string, mode = 0o600): Site {
   const named = buildLcce(lcce, listen);
   checkDialects(built, named.hostname, problems);
   checkEncapsulations(built, lcce.datapath, problems);
+  checkDevices(built, problems);
   if (tunnels.length === 0) problems.warning([], "no [tunnel.NAME]: there is nothing to do");
   const builtHooks = buildHooks(hooks, problems);
   problems.throwIfAny();

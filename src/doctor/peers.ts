@@ -1,3 +1,4 @@
+import { LEAST_IPV6_MTU, usesIpv6 } from "../config/devices.ts";
 import { longerCookie, overheadOf } from "../kernel/inner-mtu.ts";
 import { type Finding, finding, hidden, ok } from "./finding.ts";
 import type { Plan } from "./plan.ts";
@@ -85,20 +86,40 @@ function checkMtu(tunnel: Tunnel, { addresses, route, ipsec }: PeerFacts): Findi
   return tunnel.sessions.map((session) => {
     const check = `MTU of session ${tunnel.name}/${session.name}`;
     const room = route.mtu - overhead(tunnel, session, addresses[0] ?? "");
-    if (session.mtu === "auto") {
-      if (room >= 1500) return ok(check, `auto: ${room}${less}`);
-      const advice = "give every device in this segment that MTU, or raise the MTU of the path";
-      return finding(check, "note", `auto: about ${room}${less}, not the 1500 of Ethernet`, advice);
-    }
-    if (session.mtu <= room) return ok(check, `${session.mtu} of ${room}${less}`);
-    const advice = `set mtu = "auto" or ${room} at most, or raise the MTU of the path by ${session.mtu - room}`;
-    return finding(
-      check,
-      "warning",
-      `${session.mtu}, but the route leaves room for ${room}${less}: packets fragment`,
-      advice,
-    );
+    const isIpv6 = usesIpv6(session);
+    return session.mtu === "auto"
+      ? checkAutoMtu(check, room, less, isIpv6)
+      : checkFixedMtu(check, { mtu: session.mtu, room, less, isIpv6 });
   });
+}
+
+function checkAutoMtu(check: string, room: number, less: string, isIpv6: boolean): Finding {
+  if (isIpv6 && room < LEAST_IPV6_MTU) {
+    const found = `auto: about ${room}${less}, and IPv6 needs ${LEAST_IPV6_MTU}: the session cannot come up`;
+    const widen = `raise the MTU of the path by ${LEAST_IPV6_MTU - room}`;
+    const anyway = `set mtu = ${LEAST_IPV6_MTU} (packets fragment)`;
+    return finding(check, "error", found, `${widen}, ${anyway}, or leave out the IPv6 addresses and routes`);
+  }
+  if (room >= 1500) return ok(check, `auto: ${room}${less}`);
+  const advice = "give every device in this segment that MTU, or raise the MTU of the path";
+  return finding(check, "note", `auto: about ${room}${less}, not the 1500 of Ethernet`, advice);
+}
+
+interface FixedMtu {
+  readonly mtu: number;
+  readonly room: number;
+  readonly less: string;
+  readonly isIpv6: boolean;
+}
+
+function checkFixedMtu(check: string, { mtu, room, less, isIpv6 }: FixedMtu): Finding {
+  if (mtu <= room) return ok(check, `${mtu} of ${room}${less}`);
+  const widen = `raise the MTU of the path by ${mtu - room}`;
+  const advice =
+    isIpv6 && room < LEAST_IPV6_MTU
+      ? `${widen}; less than ${LEAST_IPV6_MTU} carries no IPv6`
+      : `set mtu = "auto" or ${room} at most, or ${widen}`;
+  return finding(check, "warning", `${mtu}, but the route leaves room for ${room}${less}: packets fragment`, advice);
 }
 
 /** RFC 3931 4.3, 8.1: without authentication whoever can forge the peer's address can end the tunnel. */

@@ -97,9 +97,28 @@ const SUB_INTERFACE_REASONS: Readonly<Record<string, string>> = {
   ENODEV: "the L2TP interface below it is gone",
 };
 
+/** Of a route by way of a router. */
+const UNREACHED: ReadonlySet<string> = new Set(["ENETUNREACH", "EHOSTUNREACH"]);
+
+/** RFC 8200 5. */
+const LEAST_IPV6_MTU = 1280;
+
+/** Below that MTU the kernel takes IPv6 off a device altogether, and has other words for it. */
+function ipv6LinkReason(interfaceName: string, call: LinkCall, errno: string): string | undefined {
+  if (call.command === "RTM_NEWADDR" && errno === "EINVAL" && call.address.includes(":"))
+    return `an MTU below ${LEAST_IPV6_MTU} carries no IPv6`;
+  if (call.command === "RTM_NEWROUTE" && errno === "ENODEV" && call.destination.includes(":"))
+    return `there is no interface ${interfaceName} (any more), or its MTU is below ${LEAST_IPV6_MTU}, which carries no IPv6`;
+  return undefined;
+}
+
 function linkReason(interfaceName: string, call: LinkCall, errno: string, bridge: string): string | undefined {
   if (errno === "EEXIST" && call.command === "RTM_NEWROUTE")
     return `there is another route to it (see: ${routeListing(call.destination)})`;
+  const ipv6Reason = ipv6LinkReason(interfaceName, call, errno);
+  if (ipv6Reason !== undefined) return ipv6Reason;
+  if (call.command === "RTM_NEWROUTE" && UNREACHED.has(errno))
+    return `no address of ${interfaceName} reaches that router`;
   if ("lower" in call && SUB_INTERFACE_REASONS[errno] !== undefined) return SUB_INTERFACE_REASONS[errno];
   if (errno === "ENODEV") return `there is no interface ${interfaceName} (any more)`;
   if (errno === "EOPNOTSUPP" && "master" in call) return `${bridge} is not a bridge`;

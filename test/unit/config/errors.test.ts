@@ -190,6 +190,13 @@ describe("one wrong value", () => {
     ...["::/0 via 10.0.0.2", "::/0 via ff02::1", "::/0 via fe80::1%eth0"].map(
       (route) => [`routes = ["${route}"]`, `routes: found "${route}", ${NETWORK}`] as const,
     ),
+    ...['addresses = ["10.0.0.1/30", "2001:db8::1/64"]', 'routes = ["2001:db8:2::/48"]'].map(
+      (key) =>
+        [
+          `mtu = 1279\n${key}`,
+          'mtu: found 1279, allowed with IPv6 addresses or routes: "auto" or an integer from 1280 to 9216',
+        ] as const,
+    ),
     ["isolated = true", "isolated: only a port of a bridge can be isolated: bridge is missing"],
     ["end_id_format = 'u16'", 'end_id_format: found "u16", allowed: "text", "u32" or "hex"'],
     ["remote_end_id = 42", 'remote_end_id: found 42, allowed: a string ("42"), or set end_id_format = "u32"'],

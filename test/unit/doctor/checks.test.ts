@@ -263,6 +263,28 @@ describe("peers", () => {
     expect(of("none", "1400")).toBe("1400 of 1442");
   });
 
+  test("MTU of a session with IPv6: below 1280 it does not come up", () => {
+    const IPV6 = 'addresses = ["10.0.0.1/30", "2001:db8::1/64"]';
+    const of = (mtu: number, session: string) =>
+      checkPeers(
+        new Map([["paris", { ...GOOD, route: { mtu, local: "192.0.2.1", device: "eth0" } }]]),
+        plan({ session }),
+      ).find(({ check }) => check.startsWith("MTU"));
+    expect(of(1337, IPV6)).toMatchObject({
+      status: "error",
+      found: "auto: about 1279 less what IPsec adds, and IPv6 needs 1280: the session cannot come up",
+      advice:
+        "raise the MTU of the path by 1, set mtu = 1280 (packets fragment), or leave out the IPv6 addresses and routes",
+    });
+    expect(of(1337, 'routes = ["2001:db8:2::/48"]')).toMatchObject({ status: "error" });
+    expect(of(1337, 'addresses = ["10.0.0.1/30"]')).toMatchObject({ status: "note" });
+    expect(of(1338, IPV6)).toMatchObject({ status: "note" });
+    expect(of(1337, `${IPV6}\nmtu = 1280`)).toMatchObject({
+      status: "warning",
+      advice: "raise the MTU of the path by 1; less than 1280 carries no IPv6",
+    });
+  });
+
   test("MTU of a static session: the longer of the cookies that are typed in counts", () => {
     const numbers = "local_session_id = 1\nremote_session_id = 2";
     const tunnel = 'mode = "static"\nlocal_tunnel_id = 1\nremote_tunnel_id = 2';

@@ -277,6 +277,39 @@ test("an address that cannot be put back is a refusal that names it, and is the 
   expect(outcomes[0]?.message).toContain("cannot give interface l2-1 the address 2001:db8::1/64");
 });
 
+test.each([
+  ["RTM_NEWADDR", "EINVAL", "2001:db8::1/64", "an MTU below 1280 carries no IPv6 (EINVAL;"],
+  ["RTM_NEWADDR", "EINVAL", "10.0.0.1/30", "the kernel refused it (EINVAL;"],
+  [
+    "RTM_NEWROUTE",
+    "ENODEV",
+    "2001:db8:2::/48",
+    "there is no interface l2-1 (any more), or its MTU is below 1280, which carries no IPv6 (ENODEV;",
+  ],
+  ["RTM_NEWROUTE", "ENODEV", "10.2.0.0/16", "there is no interface l2-1 (any more) (ENODEV;"],
+  ["RTM_NEWROUTE", "ENETUNREACH", "10.2.0.0/16 via 10.9.0.2", "no address of l2-1 reaches that router (ENETUNREACH;"],
+  [
+    "RTM_NEWROUTE",
+    "EHOSTUNREACH",
+    "2001:db8:2::/48 via 2001:db8:9::2",
+    "no address of l2-1 reaches that router (EHOSTUNREACH;",
+  ],
+])("%s: %s for %s is put in words", (command, errno, what, words) => {
+  createSessions(kernel, [session(1)]);
+  kernel.broken.set(command, errno);
+  const isAddress = command === "RTM_NEWADDR";
+  const [outcome] = switchDevices(kernel, [
+    {
+      localSessionId: 1,
+      interfaceName: "l2-1",
+      up: true,
+      addresses: isAddress ? [what] : [],
+      routes: isAddress ? [] : [what],
+    },
+  ]);
+  expect(outcome?.message).toContain(`: ${words}`);
+});
+
 test("a device that cannot be set down is a refusal that says so", () => {
   createSessions(kernel, [session(1)]);
   kernel.broken.set("RTM_SETLINK", "ENODEV");
