@@ -1,12 +1,14 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { addressOfInterface } from "../kernel/addresses.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
 import { IPPROTO_L2TP, IPPROTO_UDP } from "../kernel/libc.ts";
 import { inNamespace } from "../kernel/netns.ts";
 import { ANYWHERE, placed } from "../kernel/placement.ts";
+import { sourceAddressTo } from "../kernel/route-source.ts";
 import * as sockets from "../kernel/sockets.ts";
 import { listPolicies, type PacketFlow, type Policy, protectionFlaw, verdictFor } from "../kernel/xfrm.ts";
-import type { PeerFacts } from "./peers.ts";
+import type { PeerFacts, RouteTrouble } from "./peers.ts";
 import { addressesByInterface } from "./place.ts";
 import type { Plan } from "./plan.ts";
 
@@ -69,20 +71,39 @@ async function resolvePeer({ peer, local }: Tunnel): Promise<Pick<PeerFacts, "ad
 }
 
 /** Connecting a UDP socket asks for the route, and sends nothing. */
-function routeTo(address: string, { netns, bindDevice }: Tunnel): PeerFacts["route"] {
-  const any = isIP(address) === 4 ? "0.0.0.0" : "::";
+function routeTo(address: string, tunnel: Tunnel): PeerFacts["route"] {
+  const { netns, bindDevice } = tunnel;
   let fd = -1;
   try {
+    const from = inNamespace(netns, () => sourceOf(tunnel, address));
     placed({ ...ANYWHERE, netns, bindDevice }, () => {
-      fd = sockets.openConnectionSocket({ local: { address: any, port: 0 } });
+      fd = sockets.openConnectionSocket({ local: { address: from, port: 0 } });
     });
     sockets.connectSocket(fd, { address, port: 9 });
     const local = sockets.localAddress(fd).address;
-    return { mtu: sockets.pathMtu(fd), local, device: inNamespace(netns, () => deviceOf(local)) };
+    return { mtu: sockets.pathMtu(fd), local, device: inNamespace(netns, () => deviceTo(address, tunnel)) };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error), lacks: lackOf(error) };
+    return { error: reasonOf(error), lacks: lackOf(error) };
   } finally {
     if (fd >= 0) sockets.close(fd);
+  }
+}
+
+/** The configured address, or any where none is, or where freebind does not wait for it. */
+function sourceOf({ local, freebind }: Tunnel, peer: string): string {
+  const family = isIP(peer) === 4 ? 4 : 6;
+  const any = family === 4 ? "0.0.0.0" : "::";
+  if (local.startsWith("@")) return addressOfInterface(local.slice(1), family);
+  if (isIP(local) !== family) return any;
+  return freebind && deviceOf(local) === undefined ? any : local;
+}
+
+/** By its address: what is sent from another one, such as that of lo, leaves by the same interface. */
+function deviceTo(address: string, { bindDevice }: Tunnel): string | undefined {
+  try {
+    return deviceOf(sourceAddressTo(address, bindDevice));
+  } catch {
+    return undefined;
   }
 }
 
@@ -90,12 +111,25 @@ function deviceOf(address: string): string | undefined {
   return [...addressesByInterface()].find(([, addresses]) => addresses.includes(address))?.[0];
 }
 
-function lackOf(error: unknown): "namespace" | "device" | "rights" | "route" {
+/** Without the socket that only asks. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/^cannot (?:bind|connect) to UDP \S+: /, "") : String(error);
+}
+
+function lackOf(error: unknown): RouteTrouble["lacks"] {
   if (!(error instanceof KernelError)) return "route";
   if (isRefusal(error)) return "rights";
-  if (error.command === "setns") return "namespace";
-  return error.command === "setsockopt" ? "device" : "route";
+  return LACKS[`${error.command} ${error.errno}`] ?? LACKS[error.command] ?? "route";
 }
+
+/** By what failed. */
+const LACKS: Readonly<Record<string, RouteTrouble["lacks"]>> = {
+  setns: "namespace",
+  setsockopt: "device",
+  bind: "local",
+  "connect ENODEV": "link",
+  "connect EINVAL": "source",
+};
 
 function isRefusal(error: unknown): boolean {
   // EACCES of connect is the answer of a route or a firewall.

@@ -20,10 +20,13 @@ export interface PeerFacts {
   readonly ipsecFlaw?: string | undefined;
 }
 
-/** Why there is no answer, and for want of what: the tunnel's network namespace, its bind_device, rights, or a route. */
-interface RouteTrouble {
+/**
+ * Why there is no answer, and for want of what: the tunnel's network namespace, its bind_device, its local address, the
+ * interface of a link-local peer, a local address that reaches the peer, rights, or a route.
+ */
+export interface RouteTrouble {
   readonly error: string;
-  readonly lacks: "namespace" | "device" | "rights" | "route";
+  readonly lacks: "namespace" | "device" | "local" | "link" | "source" | "rights" | "route";
 }
 
 type Tunnel = Plan["tunnels"][number];
@@ -57,16 +60,22 @@ function checkDns(name: string, peer: string, { addresses, dnsError }: PeerFacts
 const ROUTE_ADVICE: Readonly<Record<RouteTrouble["lacks"], string>> = {
   namespace: "see its network namespace above; without it nothing can be said of the route",
   device: "see bind_device above; without it nothing can be said of the route",
+  local: "see its local address above; without it nothing can be said of the route",
+  link: "make or mend that interface; the daemon waits for it",
+  source: "give local an address that reaches the peer, or leave it out",
   rights: "run l2tpv3-lcc doctor as root",
   route: "add a route; the daemon waits for it",
 };
 
-function checkRoute({ name }: Tunnel, { addresses, route }: PeerFacts): Finding {
+function checkRoute({ name, local }: Tunnel, { addresses, route }: PeerFacts): Finding {
   const check = `route of tunnel ${name}`;
   if (route === undefined) return finding(check, "note", "could not be looked at", "see ip route get");
   if ("error" in route) {
     const status = route.lacks === "rights" ? "note" : "warning";
-    return finding(check, status, `${addresses[0]}: ${route.error}`, ROUTE_ADVICE[route.lacks]);
+    const [peer = ""] = addresses;
+    const from = local === "auto" ? "" : ` from ${local}`;
+    const advice = ROUTE_ADVICE[route.lacks].replace("that interface", `interface ${peer.split("%")[1]}`);
+    return finding(check, status, `${peer}${from}: ${route.error}`, advice);
   }
   const device = route.device === undefined ? "" : ` by ${route.device}`;
   return ok(check, `${addresses[0]} from ${route.local}${device}, MTU ${route.mtu}`);

@@ -3,14 +3,19 @@ import { DEFAULT_ADMIN_SOCKET, type Site } from "../config/site.ts";
 
 /** What of a site the checks ask about. */
 export interface Plan {
-  readonly lcce: Pick<Site["lcce"], "listen" | "datapath" | "adminSocket">;
+  readonly lcce: Pick<Site["lcce"], "listen" | "datapath" | "adminSocket" | "freebind">;
   readonly tunnels: Site["tunnels"];
   readonly given: Site["given"];
 }
 
 /** Without a configuration the defaults are asked about. */
 export const DEFAULT_PLAN: Plan = {
-  lcce: { listen: [{ address: "0.0.0.0", port: 1701 }], datapath: "auto", adminSocket: DEFAULT_ADMIN_SOCKET },
+  lcce: {
+    listen: [{ address: "0.0.0.0", port: 1701 }],
+    datapath: "auto",
+    adminSocket: DEFAULT_ADMIN_SOCKET,
+    freebind: false,
+  },
   tunnels: [],
   given: new Set(["lcce.listen"]),
 };

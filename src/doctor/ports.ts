@@ -31,7 +31,9 @@ type Listen = Plan["lcce"]["listen"][number];
 /** Whether the daemon can have its addresses and ports, and who has them. */
 export function checkPorts(facts: PortFacts, plan: Plan): Finding[] {
   const listeners = plan.lcce.listen.map((listen) =>
-    listen.port === 0 ? checkProtocol(listen, facts) : checkPort(listen, facts),
+    listen.port === 0
+      ? checkProtocol(listen, facts, { freebind: plan.lcce.freebind })
+      : checkPort(listen, facts, plan.lcce.freebind),
   );
   return [...listeners, ...checkTunnelPorts(facts, plan), ...checkLocalAddresses(facts, plan)];
 }
@@ -43,10 +45,13 @@ interface Claim extends Listen {
   readonly advice: string;
 }
 
-function checkPort(listen: Listen, facts: PortFacts): Finding {
+function checkPort(listen: Listen, facts: PortFacts, freebind: boolean): Finding {
   const advice = "stop that program, or give [lcce] listen another address or port";
   const claim = { ...listen, check: `port udp ${written(listen)}`, taken: "error", advice } as const;
-  return checkTaken(claim, facts) ?? (hasAddress(facts, listen.address) ? ok(claim.check, "free") : absent(claim));
+  return (
+    checkTaken(claim, facts) ??
+    (hasAddress(facts, listen.address) ? ok(claim.check, "free") : absent({ ...claim, freebind }))
+  );
 }
 
 /** `undefined`: nobody has it. */
@@ -74,18 +79,18 @@ function checkTunnelPorts(facts: PortFacts, { lcce, tunnels }: Plan): Finding[] 
     ({ role, peer, static: typedIn }) => peer !== undefined && (typedIn !== undefined || role !== "responder"),
   );
   return opening.flatMap((tunnel) => {
-    const { name, encapsulation } = tunnel;
+    const { encapsulation } = tunnel;
     const port = encapsulation === "ip" ? 0 : tunnel.localPort;
     if (encapsulation === "udp" && port === 0) return [];
     const claims = localAddresses(tunnel, facts).map((address) => ({ address, port }));
     const own = claims.filter((claim) => !lcce.listen.some((listen) => covers(listen, claim)));
-    return own.map((claim) => checkTunnelPort(name, claim, facts));
+    return own.map((claim) => checkTunnelPort(tunnel, claim, facts));
   });
 }
 
-function checkTunnelPort(tunnel: string, place: Listen, facts: PortFacts): Finding {
-  if (place.port === 0) return checkProtocol(place, facts, ` of tunnel ${tunnel}`);
-  const check = `port udp ${written(place)} of tunnel ${tunnel}`;
+function checkTunnelPort({ name, freebind }: Plan["tunnels"][number], place: Listen, facts: PortFacts): Finding {
+  if (place.port === 0) return checkProtocol(place, facts, { of: ` of tunnel ${name}`, freebind });
+  const check = `port udp ${written(place)} of tunnel ${name}`;
   const advice = "stop that program, or give the tunnel another local_port";
   return checkTaken({ ...place, check, taken: "warning", advice }, facts) ?? ok(check, "free");
 }
@@ -109,7 +114,11 @@ function written({ address, port }: Listen): string {
 }
 
 /** L2TP over IP (RFC 3931 4.1.1) has one listener for an address, and no table says who that is. */
-function checkProtocol(listen: Listen, facts: PortFacts, of = ""): Finding {
+function checkProtocol(
+  listen: Listen,
+  facts: PortFacts,
+  { of = "", freebind }: { readonly of?: string; readonly freebind: boolean },
+): Finding {
   const { address } = listen;
   const check = `protocol 115 at ${address}${of}`;
   const raw = facts.sockets.filter(
@@ -129,7 +138,7 @@ function checkProtocol(listen: Listen, facts: PortFacts, of = ""): Finding {
       "if the daemon cannot have its own, look for a second one, and at ip l2tp show tunnel",
     );
   }
-  return hasAddress(facts, address) ? ok(check, "nothing is in the way") : absent({ check, address });
+  return hasAddress(facts, address) ? ok(check, "nothing is in the way") : absent({ check, address, freebind });
 }
 
 function isIpv6(address: string): boolean {
@@ -158,17 +167,26 @@ function hasAddress({ addresses }: PortFacts, address: string): boolean {
   return ANY.includes(address) || [...addresses.values()].some((list) => list.includes(address));
 }
 
-function absent({ check, address }: { readonly check: string; readonly address: string }): Finding {
-  const advice = "add the address to an interface; the daemon waits for it, or binds at once with freebind = true";
-  return finding(check, "warning", `no interface of this machine has the address ${address}`, advice);
+interface Absence {
+  readonly check: string;
+  readonly address: string;
+  readonly freebind: boolean;
+}
+
+function absent({ check, address, freebind }: Absence): Finding {
+  const found = `no interface of this machine has the address ${address}`;
+  const add = "add the address to an interface";
+  return freebind
+    ? finding(check, "note", found, `${add}; with freebind the daemon binds without it`)
+    : finding(check, "warning", found, `${add}; the daemon waits for it, or binds at once with freebind = true`);
 }
 
 function checkLocalAddresses(facts: PortFacts, { tunnels }: Plan): Finding[] {
-  return tunnels.flatMap(({ name, local }) => {
+  return tunnels.flatMap(({ name, local, freebind }) => {
     const check = `local address of tunnel ${name}`;
     if (local === "auto") return [];
     if (!local.startsWith("@"))
-      return [hasAddress(facts, local) ? ok(check, local) : absent({ check, address: local })];
+      return [hasAddress(facts, local) ? ok(check, local) : absent({ check, address: local, freebind })];
     const found = facts.addresses.get(local.slice(1)) ?? [];
     if (found.length > 0) return [ok(check, `${local}: ${found.join(", ")}`)];
     const advice = "add an address; the daemon waits for it";

@@ -235,6 +235,52 @@ describe("peers", () => {
     expect(byNothing.get("paris")?.route).toMatchObject({ lacks: expect.stringMatching(/^(device|rights)$/) });
   });
 
+  test("asked of this machine: a link-local peer whose interface is missing", async () => {
+    const site = plan();
+    const tunnels = site.tunnels.map((tunnel) => ({ ...tunnel, peer: "fe80::1%l2tp-nothing" }));
+    const facts = (await askPeers({ ...site, tunnels })).get("paris");
+    const found = checkPeers(new Map([["paris", facts ?? GOOD]]), { ...site, tunnels });
+    expect(found.find(({ check }) => check.startsWith("route"))).toEqual({
+      check: "route of tunnel paris",
+      status: "warning",
+      found: "fe80::1%l2tp-nothing: this machine has no such interface (ENODEV)",
+      advice: "make or mend interface l2tp-nothing; the daemon waits for it",
+    });
+  });
+
+  test("asked of this machine: the route from the local address that is configured", async () => {
+    const of = async (peer: string, local: string, freebind = false) => {
+      const site = plan();
+      const tunnels = site.tunnels.map((tunnel) => ({ ...tunnel, peer, local, freebind }));
+      const facts = (await askPeers({ ...site, tunnels })).get("paris");
+      return checkPeers(new Map([["paris", facts ?? GOOD]]), { ...site, tunnels }).find(({ check }) =>
+        check.startsWith("route"),
+      );
+    };
+    expect(await of("127.0.0.1", "127.0.0.7")).toMatchObject({
+      status: "ok",
+      found: expect.stringContaining("from 127.0.0.7"),
+    });
+    expect(await of("127.0.0.1", "@lo")).toMatchObject({ found: expect.not.stringContaining("127.0.0.7") });
+    expect(await of("127.0.0.1", "203.0.113.77")).toEqual({
+      check: "route of tunnel paris",
+      status: "warning",
+      found: "127.0.0.1 from 203.0.113.77: this machine has no such address (EADDRNOTAVAIL)",
+      advice: "see its local address above; without it nothing can be said of the route",
+    });
+    expect(await of("127.0.0.1", "203.0.113.77", true)).toMatchObject({ status: "ok" });
+  });
+
+  test("a local address from which the peer is not reached", () => {
+    const facts = { ...GOOD, route: { error: "x", lacks: "source" as const } };
+    const found = checkPeers(new Map([["paris", facts]]), plan({ tunnel: 'local = "127.0.0.1"' }));
+    expect(found.find(({ check }) => check.startsWith("route"))).toMatchObject({
+      status: "warning",
+      found: "192.0.2.9 from 127.0.0.1: x",
+      advice: "give local an address that reaches the peer, or leave it out",
+    });
+  });
+
   test("a name that cannot be resolved, and one that can", () => {
     const named = { tunnel: "" };
     const site = plan(named);

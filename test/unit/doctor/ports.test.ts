@@ -172,4 +172,23 @@ describe("ports and local addresses", () => {
     const absent = plan({ tunnel: 'local = "203.0.113.1"' });
     expect(verdicts(checkPorts(FREE, absent))).toContain("warning local address of tunnel paris");
   });
+
+  test("an address that is missing: freebind is advised where it is not set, and is a note where it is", () => {
+    const judged = (extra: Parameters<typeof plan>[0]) =>
+      checkPorts(FREE, plan(extra)).find(({ found }) => found.endsWith("has the address 203.0.113.1"));
+    const unset = { status: "warning", advice: expect.stringContaining("or binds at once with freebind = true") };
+    const set = {
+      status: "note",
+      advice: "add the address to an interface; with freebind the daemon binds without it",
+    };
+    const tunnel = 'local = "203.0.113.1"';
+    const lcce = 'listen = ["udp:203.0.113.1:1701"]';
+    const overIp = { lcce: "listen = []", tunnel: `${tunnel}\nencapsulation = "ip"` };
+    expect(judged({ tunnel })).toMatchObject(unset);
+    expect(judged({ tunnel: `${tunnel}\nfreebind = true` })).toMatchObject(set);
+    expect(judged({ lcce, tunnel: RESPONDER })).toMatchObject(unset);
+    expect(judged({ lcce: `${lcce}\nfreebind = true`, tunnel: RESPONDER })).toMatchObject(set);
+    expect(judged(overIp)).toMatchObject(unset);
+    expect(judged({ ...overIp, tunnel: `${overIp.tunnel}\nfreebind = true` })).toMatchObject(set);
+  });
 });
