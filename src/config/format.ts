@@ -128,6 +128,19 @@ export function isNetwork(value: string): boolean {
   return !bitsOf(address).slice(Number(prefix)).includes("1");
 }
 
+/** As the kernel writes it: "2001:DB8:0::/48" is "2001:db8::/48". */
+export function canonicalNetwork(network: string): string {
+  const [address = "", prefix = ""] = network.split("/");
+  return `${canonicalAddress(address) ?? address}/${Number(prefix)}`;
+}
+
+/** `network`: an address with the length of the prefix that it shares with its neighbours. */
+export function isWithin(address: string, network: string): boolean {
+  const [start = "", prefix = ""] = network.split("/");
+  if (isIPv4(start) !== isIPv4(address)) return false;
+  return bitsOf(start).slice(0, Number(prefix)) === bitsOf(address).slice(0, Number(prefix));
+}
+
 /** A network, on the link itself or behind a router of it: "10.2.0.0/16", "10.2.0.0/16 via 10.0.0.2". */
 export function isRoute(value: string): boolean {
   const [network = "", router, ...more] = value.split(" via ");

@@ -35,7 +35,7 @@ export async function collect({ plan, configuration, warnings, askDaemon }: Ques
     files: { configuration, warnings, secrets: secretModes(configuration?.path) },
     daemon: { socket, answer, socketExists: existsSync(socket) },
     kernel,
-    places: new Map(namespacesOf(plan).map((netns) => [netns, lookAt(netns)])),
+    places: new Map(namespacesOf(plan).map((netns) => [netns, lookAt(netns, plan)])),
     firewall,
     peers,
   };

@@ -8,6 +8,7 @@ import { checkPeers, type PeerFacts } from "./peers.ts";
 import type { PlaceFacts, PlaceTrouble } from "./place.ts";
 import { type Plan, planWithin } from "./plan.ts";
 import { checkPorts } from "./ports.ts";
+import { checkRoutes } from "./routes.ts";
 
 /** All that was looked at on the machine, once. */
 export interface Facts {
@@ -56,6 +57,7 @@ function checkWithin(netns: string | undefined, place: PlaceFacts, facts: Facts,
   return [
     ...checkPorts({ ...place.ports, daemonRuns: !("error" in answer) }, plan),
     ...checkInterfaces({ devices: place.devices, ours }, plan),
+    ...checkRoutes(place.routes, plan),
     ...checkNetwork({ settings: place.settings, devices, firewall }, plan),
   ];
 }

@@ -4,9 +4,10 @@ import { listDevices } from "../kernel/devices.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
 import { interfaceName } from "../kernel/libc.ts";
 import { inNamespace } from "../kernel/netns.ts";
+import { listRoutes, type RouteFact } from "../kernel/routes.ts";
 import type { InterfaceFacts } from "./interfaces.ts";
 import type { NetworkFacts } from "./network.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, planWithin, sessionsOf } from "./plan.ts";
 import type { PortFacts } from "./ports.ts";
 import { countL2tpIpSockets, readSockets } from "./proc-sockets.ts";
 
@@ -16,6 +17,8 @@ export interface PlaceFacts {
   readonly devices: InterfaceFacts["devices"];
   /** Files below /proc/sys/net. */
   readonly settings: NetworkFacts["settings"];
+  /** Those that the kernel has, or why they are not known; none where the configuration has none. */
+  readonly routes: readonly RouteFact[] | { readonly error: string };
 }
 
 /** Why a network namespace cannot be looked at; forbidden: that takes root. */
@@ -25,13 +28,14 @@ export interface PlaceTrouble {
 }
 
 /** Looks at a network namespace, `undefined`: this process's own. Returns why it cannot be looked at. */
-export function lookAt(netns: string | undefined): PlaceFacts | PlaceTrouble {
+export function lookAt(netns: string | undefined, plan: Plan): PlaceFacts | PlaceTrouble {
   try {
     // All of it is asked by this very thread.
     return inNamespace(netns, () => ({
       ports: { sockets: readSockets(), l2tpIpSockets: countL2tpIpSockets(), addresses: addressesByInterface() },
       devices: listDevices(),
       settings: readSettings(),
+      routes: readRoutes(planWithin(plan, netns)),
     }));
   } catch (error) {
     const forbidden = error instanceof KernelError && ["EPERM", "EACCES"].includes(error.errno);
@@ -52,6 +56,16 @@ export function addressesByInterface(): Map<string, readonly string[]> {
     found.set(name, [...(found.get(name) ?? []), address]);
   }
   return found;
+}
+
+/** A router may have very many, so they are only asked for where they matter. */
+function readRoutes(plan: Plan): PlaceFacts["routes"] {
+  if (sessionsOf(plan).every(({ session }) => session.routes.length === 0)) return [];
+  try {
+    return listRoutes();
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 function readSettings(): Map<string, string> {

@@ -197,6 +197,24 @@ describe("one wrong value", () => {
           'mtu: found 1279, allowed with IPv6 addresses or routes: "auto" or an integer from 1280 to 9216',
         ] as const,
     ),
+    ...["10.2.0.0/16 via 10.9.0.2", "2001:db8:2::/48 via 2001:db8:9::2"].map(
+      (route) =>
+        [
+          `routes = ["${route}"]\naddresses = ["10.0.0.1/30", "2001:db8::1/64"]`,
+          `routes: found "${route}", whose router is in no network of the session's addresses: the kernel refuses such a route`,
+        ] as const,
+    ),
+    ...["10.2.0.0/16 via 10.0.0.1", "2001:db8:2::/48 via 2001:DB8:0::1"].map(
+      (route) =>
+        [
+          `routes = ["${route}"]\naddresses = ["10.0.0.1/30", "2001:db8::1/64"]`,
+          `routes: found "${route}", whose router is this end's own address, allowed: that of the other end`,
+        ] as const,
+    ),
+    [
+      'routes = ["10.2.0.0/16 via 10.9.0.2", "10.9.0.0/24"]\naddresses = ["10.0.0.1/30"]',
+      'routes: found "10.2.0.0/16 via 10.9.0.2", whose router is in no network of the session\'s addresses: the kernel refuses such a route',
+    ],
     ["isolated = true", "isolated: only a port of a bridge can be isolated: bridge is missing"],
     ["end_id_format = 'u16'", 'end_id_format: found "u16", allowed: "text", "u32" or "hex"'],
     ["remote_end_id = 42", 'remote_end_id: found 42, allowed: a string ("42"), or set end_id_format = "u32"'],

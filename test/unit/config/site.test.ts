@@ -87,6 +87,21 @@ describe("defaults", () => {
   });
 });
 
+test("a router is reached by an address, by a route before its own, or on the link; without addresses there is a warning", () => {
+  const warnings = (session: string) =>
+    read(`[tunnel.t]\npeer = "192.0.2.2"\n[tunnel.t.session.s]\n${session}`).warnings;
+  const addresses = 'addresses = ["10.0.0.1/30", "2001:db8::1/64"]';
+  expect(warnings(`${addresses}\nroutes = ["10.2.0.0/16 via 10.0.0.2", "2001:db8:2::/48 via 2001:db8::2"]`)).toEqual(
+    [],
+  );
+  expect(warnings(`${addresses}\nroutes = ["10.9.0.0/24", "10.2.0.0/16 via 10.9.0.2", "::/0 via FE80::1"]`)).toEqual(
+    [],
+  );
+  expect(warnings('addresses = ["2001:db8::1/64"]\nroutes = ["10.2.0.0/16 via 10.0.0.2"]')).toEqual([
+    expect.stringContaining("unless something else gives the interface an address there"),
+  ]);
+});
+
 test("outer header options of a tunnel, isolation and routes of a session", () => {
   const site = read(`[tunnel.t]
 peer = "192.0.2.2"

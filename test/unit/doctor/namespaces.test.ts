@@ -11,6 +11,7 @@ describe("network namespaces", () => {
     ports: { sockets: [], l2tpIpSockets: { 4: 0, 6: 0 }, addresses: new Map() },
     devices: new Map([["l2-x", { isBridge: false, hasCarrier: true }]]),
     settings: new Map(),
+    routes: [],
   };
   const site = parseSite(
     ["", 'netns = "blue"']
