@@ -82,8 +82,9 @@ export class Tunnel implements AnyTunnel {
     }
     this.state.address = addresses[0];
     this.state.resolved = addresses;
+    if (this.state.closed !== undefined) return;
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.maxMs, turn);
-    else if (this.state.closed === undefined && !this.#occupied(turn)) {
+    else if (!this.#occupied(turn)) {
       this.state.alternatives = [...addresses];
       this.openConnection(turn);
     }
@@ -106,6 +107,7 @@ export class Tunnel implements AnyTunnel {
   }
 
   peerUnresolved(reason: string, turn: Turn): void {
+    if (this.state.closed !== undefined) return;
     if (this.live(turn) === undefined) this.fail(`the peer's name cannot be resolved: ${reason}`, turn);
     if (this.configuration.role === "responder") this.#lookup.later(this.configuration.reconnect.minMs, turn);
     else if (this.live(turn) === undefined) this.#attemptLater(turn);
