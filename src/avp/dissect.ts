@@ -1,7 +1,7 @@
 import { avpEnd, HIDDEN_BIT, MANDATORY_BIT, TYPE_OFFSET, VENDOR_OFFSET } from "./avp-header.ts";
-import { decodeMessage } from "./decode.ts";
+import { type DecodedMessage, decodeMessage } from "./decode.ts";
 import type { AvpDefinition } from "./definition.ts";
-import { describeValue, titleOf } from "./describe.ts";
+import { describeMessage, describeValue, titleOf } from "./describe.ts";
 import { AVP_HEADER_LENGTH, FormatFailure } from "./format.ts";
 import { type ControlHeader, HEADER_LENGTH } from "./header.ts";
 import { unhide } from "./hiding.ts";
@@ -64,17 +64,8 @@ export function dissectMessage(octets: Uint8Array, disclosure: Disclosure): Diss
   return { header, name: nameOf(decoded), avps, octets: shown };
 }
 
-function nameOf(decoded: ReturnType<typeof decodeMessage>): string {
-  switch (decoded.kind) {
-    case "zlb":
-      return "ZLB";
-    case "message":
-      return decoded.message.name;
-    case "incomplete":
-      return decoded.name;
-    case "unknown":
-      return `message type ${decoded.messageType} of vendor ${decoded.vendorId}`;
-  }
+function nameOf(decoded: DecodedMessage): string {
+  return decoded.kind === "incomplete" ? decoded.name : describeMessage(decoded);
 }
 
 interface Reading extends Disclosure {
