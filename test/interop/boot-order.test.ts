@@ -73,7 +73,9 @@ describe.skipIf(missing !== undefined)(`what comes after the daemon${missing ? `
   test("the route to the peer, while the SCCRQ waits to be sent again", async () => {
     const { paris, lyon } = sites;
     lyon.namespace.ip("address", "add", "198.51.100.2/32", "dev", "lo");
-    start(lyon, { lcce: 'listen = ["udp:198.51.100.2:1701"]' });
+    const responder = start(lyon, { lcce: 'listen = ["udp:198.51.100.2:1701"]' });
+    // The SCCRQ that the route brings is the only one for a long time.
+    await responder.untilLogged("listens", UP_MS, ({ event }) => event === "ready");
     const hesitant = PATIENT.replace('"1s"', '"30s", max = "30s"');
     const daemon = start(paris, { tunnel: `peer = "198.51.100.2"\n${hesitant}` });
     await daemon.untilTunnel("trying", UP_MS, ({ state }) => state === "wait-ctl-reply");
