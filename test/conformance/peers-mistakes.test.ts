@@ -132,9 +132,12 @@ describe("6: a peer that ignores our window, out of order at that", () => {
   test("a hundred HELLOs at once, backwards: those that fit are taken in order, the rest when it says them again", () => {
     const { link, node, peer } = facing({ receiveWindow: 4 });
     peer.connect();
+    const first = peer.ns;
     const all = Array.from({ length: 100 }, () => peer.compose({ name: "HELLO" }));
     for (const octets of all.toReversed()) peer.sendOctets(octets);
     link.run(50);
+    // The window holds four: those that came before their turn were kept, the others were not.
+    expect(peer.heard.at(-1)?.header.nr).toBe(first + 4);
     for (const octets of all) peer.sendOctets(octets);
     link.run(50);
     expect(peer.heard.at(-1)?.header.nr).toBe(peer.ns);
@@ -221,11 +224,16 @@ describe("11: a peer that asks for sequencing and does none, or for a VLAN pseud
 });
 
 describe("13: a peer that says HELLO all the time", () => {
-  test("every second for ten minutes, data or no data: each is acknowledged, and we say none", () => {
+  test.each([
+    ["data", 50],
+    ["no data", 0],
+  ])("every second for ten minutes, with %s: each is acknowledged, and we say none", (_, packets) => {
     const { link, node, peer } = facing();
     peer.connect();
+    peer.call();
     peer.forget();
     for (let times = 0; times < 600; times++) {
+      node.receivedPackets += packets;
       peer.send({ name: "HELLO" });
       link.run(1_000);
     }
