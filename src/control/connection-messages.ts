@@ -10,7 +10,7 @@ import type { Endpoint } from "./core.ts";
 import type { EndedBy } from "./ending.ts";
 import { takeOverSockets } from "./flows.ts";
 import { learnPeer, learnSender, openingFlaw } from "./handshake.ts";
-import { because, describeResult, type Result, STOPCCN } from "./result-codes.ts";
+import { describeResult, outOfTurn, type Result } from "./result-codes.ts";
 import type { SessionTable } from "./session-table.ts";
 import type { TunnelState } from "./tunnel-state.ts";
 import type { Turn } from "./turn.ts";
@@ -75,10 +75,8 @@ function receive(
     default:
       if (connection.established) receiveSessionMessage(tunnel, connection, name, decoded, turn);
       // Types that may be ignored (RFC 3931 5.4.1) break nothing at any time.
-      else if (MESSAGES[name].mandatory) {
-        const outOfTurn = because(STOPCCN.stateMachineError, `${name} in state ${connection.state.state}`);
-        tunnel.step(connection, { type: "rx.invalid" }, flaw ?? outOfTurn, turn);
-      }
+      else if (MESSAGES[name].mandatory)
+        tunnel.step(connection, { type: "rx.invalid" }, flaw ?? outOfTurn(name, connection.state.state), turn);
   }
 }
 

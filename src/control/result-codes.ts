@@ -56,6 +56,11 @@ export function because(result: number, message: string): Result {
   return { result, error: 0, message: message.slice(0, MAX_TEXT_LENGTH) };
 }
 
+/** Of a StopCCN: a message that the connection's state does not allow (RFC 3931 7.1). */
+export function outOfTurn(message: string, state: string): Result {
+  return because(STOPCCN.stateMachineError, `${message} in state ${state}`);
+}
+
 /** Result 2, which is the same in StopCCN and CDN, with an error code that says more. */
 export function generalError(error: number, message: string): Result {
   return { result: GENERAL_ERROR, error, message: message.slice(0, MAX_TEXT_LENGTH) };

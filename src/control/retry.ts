@@ -5,8 +5,8 @@ const HURRY_INTERVAL_MS = 1_000;
 
 interface Counted {
   failures: number;
-  /** When the last attempt succeeded, until what came of it has failed; `undefined`, too, where the caller looks at that. */
-  heldSince?: Instant | undefined;
+  /** When the last attempt succeeded, until what came of it has failed. */
+  heldSince: Instant | undefined;
 }
 
 /** Attempts that failed in a row, of a tunnel or of a session: with each the pause before the next one doubles. */

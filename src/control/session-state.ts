@@ -55,6 +55,8 @@ export interface SessionState {
   remoteErrors: CircuitErrorCounts;
   /** Failed attempts in a row. */
   failures: number;
+  /** When the last attempt succeeded, until what came of it has failed. */
+  heldSince: Instant | undefined;
   /** Calls that were established, attempts and calls that failed: since the daemon began. */
   readonly outcomes: Outcomes;
   /** An administrator closed it; until an administrator opens it. */
@@ -93,6 +95,7 @@ export function initialSessionState(configuration: SessionConfiguration, now: In
     remoteCircuitStatus: 0,
     remoteErrors: NO_ERRORS,
     failures: 0,
+    heldSince: undefined,
     outcomes: { established: 0, failed: 0 },
     closed: false,
     since: now,

@@ -117,8 +117,9 @@ export class Session {
     const { role, state, held } = this.state;
     const awaited = AWAITED[role][state] === name && held === undefined;
     // Whatever is wrong with an answer: what we say from now on names the peer's session (RFC 3931 5.4.4).
-    const isTaken = awaited && state === "wait-reply" && this.#isTaken(avps.localSessionId ?? 0);
-    if (awaited && state === "wait-reply" && !isTaken) this.#takeRemoteId(avps.localSessionId ?? 0);
+    const isAnswer = awaited && state === "wait-reply";
+    const isTaken = isAnswer && this.#isTaken(avps.localSessionId ?? 0);
+    if (isAnswer && !isTaken) this.#takeRemoteId(avps.localSessionId ?? 0);
     const problem = awaited ? (flaw ?? (isTaken ? TAKEN_ID : this.#contentFlaw(name, avps))) : OUT_OF_TURN;
     if (problem === undefined) {
       this.#accept(name, avps, connection, turn);

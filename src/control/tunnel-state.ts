@@ -21,6 +21,8 @@ export interface TunnelState {
   made: boolean;
   /** Failed attempts in a row. */
   failures: number;
+  /** When the last attempt succeeded, until what came of it has failed. */
+  heldSince: Instant | undefined;
   /** Why it is closed and stays so until an administrator opens it: peers are told. */
   closed: Result | undefined;
   since: Instant;
@@ -64,6 +66,7 @@ export function initialState({ name, peer }: TunnelConfiguration, now: Instant):
     live: 0,
     made: false,
     failures: 0,
+    heldSince: undefined,
     closed: undefined,
     since: now,
     lastError: "",

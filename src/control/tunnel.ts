@@ -16,7 +16,7 @@ import { logDialect, opening, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { heardElsewhere, partIfElsewhere } from "./moved-peer.ts";
 import { noteAddresses, PeerLookup } from "./peer-lookup.ts";
-import { because, describeResult, ERROR, generalError, type Result, STOPCCN } from "./result-codes.ts";
+import { because, describeResult, ERROR, generalError, outOfTurn, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import { same } from "./same.ts";
 import { SessionTable } from "./session-table.ts";
@@ -189,14 +189,14 @@ export class Tunnel implements AnyTunnel {
 
   step(connection: ControlConnection, event: ControlConnectionEvent, cause: Result | undefined, turn: Turn): void {
     const wasEstablished = connection.established;
-    const { since, state } = connection.state;
+    const { state } = connection.state;
     const effects = connection.step(event, turn);
     // What a message breaks by coming at all is not said by whoever has looked at its content.
-    const reason = cause ?? because(STOPCCN.stateMachineError, `${event.type.replace("rx.", "")} in state ${state}`);
+    const reason = cause ?? outOfTurn(event.type.replace("rx.", ""), state);
     const stops = effects.some((effect) => effect.type === "send" && effect.message === "StopCCN");
     if (stops) this.#explain(reason, connection, turn);
     for (const effect of effects) {
-      if (effect.type === "clean-up") this.#cleanUp(connection, wasEstablished, turn.now - since, turn);
+      if (effect.type === "clean-up") this.#cleanUp(connection, wasEstablished, turn);
       else this.#perform(connection, effect, reason, turn);
     }
   }
@@ -226,6 +226,7 @@ export class Tunnel implements AnyTunnel {
     this.state.lastError = "";
     this.state.alternatives = [];
     this.#retry.stop(turn);
+    this.#retry.succeeded(turn);
     if (state.listener !== undefined && encapsulationOf(state.remote) === "udp") {
       takeOverSockets(connection, state.remote, this.connections(turn), turn);
       connection.openSocket(state.listener, state.remote, turn);
@@ -262,7 +263,7 @@ export class Tunnel implements AnyTunnel {
     connection.release(turn);
   }
 
-  #cleanUp(connection: ControlConnection, wasEstablished: boolean, establishedForMs: number, turn: Turn): void {
+  #cleanUp(connection: ControlConnection, wasEstablished: boolean, turn: Turn): void {
     if (wasEstablished) {
       const reason = this.state.live === connection.id ? this.state.lastError : REPLACED;
       for (const session of this.sessions.values()) {
@@ -270,8 +271,6 @@ export class Tunnel implements AnyTunnel {
       }
       turn.emit({ type: "delete-tunnel", localControlConnectionId: connection.id });
     }
-    // Whoever stayed up longer than the longest pause is not failing in a row.
-    if (wasEstablished && establishedForMs > this.configuration.reconnect.maxMs) this.#retry.reset();
     // StopCCN and linger keep it for a while; without either there is nothing left to say.
     if (connection.state.life === "open") connection.release(turn);
     if (this.state.live !== connection.id) return;
