@@ -1,7 +1,8 @@
 // Sessions per second on a real kernel, side by side: two daemons in two namespaces, and two `ip -batch` runs at once.
 //   npm run vm -- test/interop/vm/guest/sessions.mjs [SESSIONS [ROUNDS]]
-// Prints a line `result {"daemon":[…],"batch":[…],"residentMb":…,"blocks":{…}}` with sessions per second of each round, and
-// how long the main thread of a daemon was busy with one thing at most while all sessions were set up and deleted.
+// Prints a line `result {"daemon":[…],"batch":[…],"residentMb":…,"blocks":{"kernel":…,"none":…}}` with sessions per
+// second of each round, and how long the main thread of a daemon was busy with one thing at most while all sessions were set up
+// and deleted, with the kernel datapath and with none.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
@@ -43,22 +44,25 @@ function addNamespaces() {
   }
 }
 
+function hasDevices() {
+  const devices = (namespace) => execFileSync("ip", ["-n", namespace, "-o", "link"], QUIET).toString();
+  return ENDS.some(({ namespace }) => devices(namespace).includes(": l2-"));
+}
+
 /** A round must not meet the last one's devices, nor their removal. */
 async function removeNamespaces() {
-  // A dump that devices vanish from meanwhile says so, and is asked again.
-  const devices = (namespace) => execFileSync("ip", ["-n", namespace, "-o", "link"], QUIET).toString();
-  await until("no device is left", () => !ENDS.some(({ namespace }) => devices(namespace).includes(": l2-")));
+  await until("no device is left", () => !hasDevices());
   for (const { namespace } of ENDS) ip("netns", "delete", namespace);
   await until("the namespaces are gone", () => ip("netns", "list") === "");
 }
 
-function configuration({ namespace, address, peer, role }) {
+function configuration({ namespace, address, peer, role }, datapath) {
   return [
     "[lcce]",
     `hostname = "${namespace}"`,
     `router_id = "${address}"`,
     `listen = ["udp:${address}:${PORT}"]`,
-    'datapath = "kernel"',
+    `datapath = "${datapath}"`,
     `admin_socket = "/run/${namespace}.sock"`,
     "[tunnel.t]",
     `role = "${role}"`,
@@ -76,11 +80,11 @@ function times(daemon, event) {
   return wanted.map((line) => Date.parse(JSON.parse(line).time));
 }
 
-function startDaemon(end, nodeArguments = []) {
+function startDaemon(end, datapath = "kernel", nodeArguments = []) {
   const [file, log] = [`/run/${end.namespace}.toml`, `/run/${end.namespace}.log`];
-  writeFileSync(file, configuration(end));
+  writeFileSync(file, configuration(end, datapath));
   const output = openSync(log, "w");
-  const command = [
+  const words = [
     "netns",
     "exec",
     end.namespace,
@@ -90,22 +94,30 @@ function startDaemon(end, nodeArguments = []) {
     "--conf",
     file,
   ];
-  const child = spawn("ip", command, { stdio: ["ignore", output, "inherit"] });
+  const child = spawn("ip", words, { stdio: ["ignore", output, "inherit"] });
   closeSync(output);
   return { child, log };
 }
 
-/** Sessions per second, from the established control connection to the last session up at the later end. */
+/**
+ * Sessions per second of daemons that run, from the established control connection to the last session up at the later end.
+ * The tunnel is closed and opened for that: how long a daemon takes to start is another question (bench/start.ts).
+ */
 async function measureDaemons() {
   const [initiatorEnd, responderEnd] = ENDS;
   const responder = startDaemon(responderEnd);
   await until("the responder is ready", () => times(responder, "ready").length > 0);
   const initiator = startDaemon(initiatorEnd);
   const daemons = [initiator, responder];
-  const up = (daemon) => times(daemon, "session-established");
-  await until("all sessions are up", () => daemons.every((daemon) => up(daemon).length === SESSIONS));
-  const began = Math.min(...daemons.flatMap((daemon) => times(daemon, "control-connection-established")));
-  const seconds = (Math.max(...daemons.flatMap(up)) - began) / 1000;
+  const each = (event, count) => () => daemons.every((daemon) => times(daemon, event).length === count);
+  await until("all sessions are up", each("session-established", SESSIONS));
+  await command(initiatorEnd, "close");
+  await until("all sessions are closed", each("session-closed", SESSIONS));
+  await until("no device is left", () => !hasDevices());
+  await command(initiatorEnd, "open");
+  await until("all sessions are up again", each("session-established", 2 * SESSIONS));
+  const began = Math.min(...daemons.map((daemon) => times(daemon, "control-connection-established").at(-1)));
+  const seconds = (Math.max(...daemons.flatMap((daemon) => times(daemon, "session-established"))) - began) / 1000;
   const status = readFileSync(`/proc/${initiator.child.pid}/status`, "utf8");
   for (const { child } of daemons) {
     const exited = once(child, "exit");
@@ -131,20 +143,22 @@ async function longestBlock(daemons) {
   };
 }
 
-function closeTunnel({ namespace }) {
+/** To the tunnel: "close" or "open". */
+function command({ namespace }, name) {
   return new Promise((resolve, reject) => {
-    const socket = connect(`/run/${namespace}.sock`, () => socket.end('{"command":"close","tunnel":"t"}\n'));
+    const request = JSON.stringify({ command: name, tunnel: "t" });
+    const socket = connect(`/run/${namespace}.sock`, () => socket.end(`${request}\n`));
     socket.on("error", reject);
     socket.on("end", resolve);
     socket.resume();
   });
 }
 
-async function measureBlocks() {
+async function measureBlocks(datapath) {
   const [initiatorEnd, responderEnd] = ENDS;
-  const responder = startDaemon(responderEnd, LOOP_PROBE);
+  const responder = startDaemon(responderEnd, datapath, LOOP_PROBE);
   await until("the responder is ready", () => times(responder, "ready").length > 0);
-  const initiator = startDaemon(initiatorEnd, LOOP_PROBE);
+  const initiator = startDaemon(initiatorEnd, datapath, LOOP_PROBE);
   const daemons = [initiator, responder];
   await until("the initiator is ready", () => times(initiator, "ready").length > 0);
   await longestBlock(daemons);
@@ -152,7 +166,7 @@ async function measureBlocks() {
     daemons.every((daemon) => times(daemon, "session-established").length === SESSIONS),
   );
   const setUp = await longestBlock(daemons);
-  await closeTunnel(initiatorEnd);
+  await command(initiatorEnd, "close");
   await until("all sessions are closed", () =>
     daemons.every((daemon) => times(daemon, "session-closed").length === SESSIONS),
   );
@@ -196,7 +210,7 @@ async function measureBatches() {
   return SESSIONS / seconds;
 }
 
-const result = { daemon: [], batch: [], residentMb: 0 };
+const result = { daemon: [], batch: [], residentMb: 0, blocks: {} };
 // The modules are loaded before anything is measured.
 execFileSync("modprobe", ["-a", "l2tp_eth", "l2tp_netlink"]);
 for (let round = 0; round < ROUNDS; round++) {
@@ -211,7 +225,10 @@ for (let round = 0; round < ROUNDS; round++) {
   result.batch.push(batchRate);
   result.residentMb = residentMb;
 }
-addNamespaces();
-result.blocks = await measureBlocks();
-await removeNamespaces();
+// Without any datapath is what the rest of the daemon takes: the difference is what the kernel's costs the main thread.
+for (const datapath of ["kernel", "none"]) {
+  addNamespaces();
+  result.blocks[datapath] = await measureBlocks(datapath);
+  await removeNamespaces();
+}
 console.log(`result ${JSON.stringify(result)}`);
