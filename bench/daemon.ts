@@ -41,7 +41,7 @@ export interface SiteOptions {
   readonly namespace?: NetworkNamespace;
 }
 
-const MAIN = fileURLToPath(new URL("../src/main.js", import.meta.url));
+const MAIN = fileURLToPath(new URL("../bin/main.js", import.meta.url));
 const POLL_MS = 20;
 const PATIENCE_MS = 60_000;
 const READ_OCTETS = 1 << 20;

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Measurement, scratchDirectory } from "./daemon.ts";
 
-const MAIN = fileURLToPath(new URL("../src/main.js", import.meta.url));
+const MAIN = fileURLToPath(new URL("../bin/main.js", import.meta.url));
 const TUNNELS = 1_000;
 const ROUNDS = 5;
 const GOAL_S = 3;

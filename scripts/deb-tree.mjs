@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { NATIVE_PACKAGES } from "./native-packages.mjs";
 import { root } from "./prepare.mjs";
 
 const PROGRAM = "usr/lib/l2tpv3-lcc";
@@ -29,11 +30,11 @@ export function fillTree(tree, architecture) {
     cpSync(join(root, from), join(tree, to), { recursive: true });
   };
   put("package.json", `${PROGRAM}/package.json`);
-  put("dist/src", `${PROGRAM}/dist/src`);
-  for (const folder of productionPackages()) putPackage(tree, folder, architecture);
+  put("dist/bin", `${PROGRAM}/dist/bin`);
+  for (const folder of nativePackages()) putPackage(tree, folder, architecture);
   requireNativeParts(tree, architecture);
   mkdirSync(join(tree, "usr/bin"), { recursive: true });
-  symlinkSync("../lib/l2tpv3-lcc/dist/src/main.js", join(tree, "usr/bin/l2tpv3-lcc"));
+  symlinkSync("../lib/l2tpv3-lcc/dist/bin/main.js", join(tree, "usr/bin/l2tpv3-lcc"));
 
   put("conf/site.toml", "etc/l2tpv3-lcc/site.toml");
   for (const unit of ["l2tpv3-lcc.service", "l2tpv3-lcc@.service"]) put(`conf/${unit}`, `${UNITS}/${unit}`);
@@ -54,6 +55,17 @@ function productionPackages() {
   const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
   const names = Object.entries(packages).filter(([path, entry]) => path !== "" && !entry.dev);
   return names.map(([path]) => path).filter((path) => !USELESS_PACKAGES.test(path) && existsSync(join(root, path)));
+}
+
+/** Those that are not within dist/bin, with what they need themselves. */
+function nativePackages() {
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+  const wanted = new Set(NATIVE_PACKAGES);
+  for (const name of wanted) {
+    const { dependencies, optionalDependencies } = packages[`node_modules/${name}`] ?? {};
+    for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) wanted.add(each);
+  }
+  return productionPackages().filter((folder) => wanted.has(folder.slice("node_modules/".length)));
 }
 
 function putPackage(tree, folder, architecture) {
@@ -101,7 +113,7 @@ const COMPLETIONS = {
 function putCompletions(tree) {
   for (const [shell, path] of Object.entries(COMPLETIONS)) {
     mkdirSync(dirname(join(tree, path)), { recursive: true });
-    const program = join(root, "dist/src/main.js");
+    const program = join(root, "dist/bin/main.js");
     writeFileSync(join(tree, path), execFileSync(process.execPath, [program, "completion", shell]));
   }
 }
@@ -114,11 +126,13 @@ function putCompressed(from, to) {
 
 function copyright() {
   const own = `l2tpv3-lcc\n\n${readFileSync(join(root, "LICENSE"), "utf8")}`;
+  const natives = new Set(nativePackages());
   const bundled = productionPackages().map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
     const file = readdirSync(join(root, folder)).find((each) => LICENCE.test(each));
     const text = file === undefined ? "" : `\n${readFileSync(join(root, folder, file), "utf8")}`;
-    return `${name} ${version}, licence ${license ?? "see below"}, in /${PROGRAM}/${folder}\n${text}`;
+    const place = natives.has(folder) ? folder : "dist/bin";
+    return `${name} ${version}, licence ${license ?? "see below"}, in /${PROGRAM}/${place}\n${text}`;
   });
   return [own, "The package contains:", ...bundled].join(`\n${"-".repeat(72)}\n`);
 }

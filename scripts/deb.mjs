@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { fillTree } from "./deb-tree.mjs";
+import { NATIVE_PACKAGES } from "./native-packages.mjs";
 import { prepare, root } from "./prepare.mjs";
 
 const USAGE = `Usage: npm run deb -- [--out DIR] [--version VERSION]
@@ -62,7 +63,7 @@ function setModes(tree) {
     const file = join(tree, path);
     const status = lstatSync(file);
     if (status.isSymbolicLink()) continue;
-    const isProgram = path.endsWith("dist/src/main.js") || /^DEBIAN\/(?:post|pre)/.test(path);
+    const isProgram = path.endsWith("dist/bin/main.js") || /^DEBIAN\/(?:post|pre)/.test(path);
     chmodSync(file, status.isDirectory() || isProgram ? 0o755 : 0o644);
   }
   chmodSync(tree, 0o755);
@@ -90,7 +91,7 @@ function writeControl(tree, { version, architecture }) {
 /** Too much may have been left out. */
 function requireThatItLoads(tree) {
   const program = join(tree, "usr/lib/l2tpv3-lcc");
-  const imports = Object.keys(readPackage().dependencies).map((name) => `import ${JSON.stringify(name)};`);
+  const imports = NATIVE_PACKAGES.map((name) => `import ${JSON.stringify(name)};`);
   const load = ["--input-type=module", "--eval", imports.join("")];
   execFileSync(process.execPath, load, { cwd: program, stdio: ["ignore", "inherit", "inherit"] });
 }

@@ -14,6 +14,7 @@ const SOURCES = [
   "demo",
   "test/support",
   "test/interop/peers",
+  "scripts/bundle.mjs",
   "tsconfig.json",
   "tsconfig.build.json",
   "package.json",
@@ -110,7 +111,8 @@ function newestSource() {
 /** Compiled modules whose source is gone would still be found, by `npm run bench` for one. */
 function removeOrphans(dist) {
   for (const path of entries(dist)) {
-    if (!path.endsWith(".js")) continue;
+    // What is bundled is new each time.
+    if (!path.endsWith(".js") || path.startsWith(join(dist, "bin"))) continue;
     const source = join(root, relative(dist, path)).replace(/\.js$/, ".ts");
     if (!existsSync(source)) rmSync(path);
   }

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { COMMAND_WORDS } from "../../src/cli/command-table.ts";
 
-const program = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/main.js", import.meta.url));
 const missing = hasZsh() ? "" : " (needs zsh, Debian package zsh)";
 
 let directory: string;

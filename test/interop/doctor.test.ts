@@ -7,7 +7,7 @@ import { execute, NetworkNamespace, namespacesMissing } from "../support/namespa
 import { TwoSites } from "../support/two-sites.ts";
 
 const missing = namespacesMissing();
-const program = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/main.js", import.meta.url));
 
 let sites: TwoSites;
 

@@ -13,7 +13,7 @@ const UP_MS = 15_000;
 /** From a namespace's coming, or going, to the daemon's being done with it. */
 const NOTICED_MS = 6_000;
 const COLOURS = ["blue", "red"] as const;
-const program = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/bin/main.js", import.meta.url));
 const traffic = fileURLToPath(new URL("../../dist/demo/traffic.js", import.meta.url));
 
 type Colour = (typeof COLOURS)[number];

@@ -22,11 +22,11 @@ async function expectToRun(command: string, packageFolder: string, example: stri
   expect(await execute(command, ["--version"])).toMatchObject({ code: 0, stdout: `l2tpv3-lcc ${version}\n` });
   const check = await execute(command, ["check", "--conf", example]);
   expect(check).toMatchObject({ code: 0, stdout: `${example}: good, 1 tunnel with 1 session\n` });
-  const call = `import { inetNtop } from ${JSON.stringify(join(packageFolder, "dist/src/kernel/libc.js"))};
-    import ${JSON.stringify(join(packageFolder, "dist/src/kernel/netlink-messages.js"))};
-    process.stdout.write(inetNtop(2, Uint8Array.of(192, 0, 2, 1)));`;
-  const called = await execute(process.execPath, ["--input-type=module", "--eval", call]);
-  expect(called).toMatchObject({ code: 0, stdout: "192.0.2.1" });
+  const call = `const load = require("node:module").createRequire(${JSON.stringify(join(packageFolder, "dist/bin/main.js"))});
+    const isCalled = load("koffi").load("libc.so.6").func("int getpid()")() === process.pid;
+    process.stdout.write(JSON.stringify([isCalled, typeof load("netlink").RawNetlinkSocket]));`;
+  const called = await execute(process.execPath, ["--eval", call]);
+  expect(called).toMatchObject({ code: 0, stdout: '[true,"function"]' });
 }
 
 describe("npm pack", () => {
@@ -84,11 +84,13 @@ describe.skipIf(noDpkg !== undefined)(`npm run deb${noDpkg ? ` (${noDpkg})` : ""
     expect(fields).toContain(`\nVersion: ${version}\n`);
     const contents = execFileSync("dpkg-deb", ["--contents", file], { encoding: "utf8" });
     expect(contents).toMatch(/^-rw-r----- root\/root .* \.\/etc\/l2tpv3-lcc\/site\.toml$/m);
-    expect(contents).toMatch(/^lrwxrwxrwx .* \.\/usr\/bin\/l2tpv3-lcc -> \.\.\/lib\/l2tpv3-lcc\/dist\/src\/main\.js$/m);
+    expect(contents).toMatch(/^lrwxrwxrwx .* \.\/usr\/bin\/l2tpv3-lcc -> \.\.\/lib\/l2tpv3-lcc\/dist\/bin\/main\.js$/m);
     for (const unit of ["l2tpv3-lcc.service", "l2tpv3-lcc@.service"]) {
       expect(contents).toContain(` ./usr/lib/systemd/system/${unit}\n`);
     }
-    expect(contents).not.toMatch(/\/(?:typescript|vitest|@biomejs|musl_x64|koffi-win32)/);
+    expect(contents).not.toMatch(
+      /musl_x64|koffi-win32|node_modules\/(?:typescript|vitest|rolldown|@biomejs|pino|xstate)/,
+    );
     expect(contents.split("\n").filter((line) => line !== "" && !/ root\/root /.test(line))).toEqual([]);
 
     for (const page of ["man5/l2tpv3-lcc.toml.5", "man8/l2tpv3-lcc.8", "man8/l2tpv3-lcc-show.8"]) {

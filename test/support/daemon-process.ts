@@ -232,6 +232,6 @@ function parse(line: string): LogEntry {
 /** From test/support in the tree as well as from its compiled copy under dist. */
 function main(): string {
   const top = fileURLToPath(new URL("../..", import.meta.url));
-  const candidates = [join(top, "dist/src/main.js"), join(top, "src/main.js")];
+  const candidates = [join(top, "dist/bin/main.js"), join(top, "bin/main.js")];
   return candidates.find((path) => existsSync(path)) ?? candidates[0] ?? "";
 }

@@ -31,7 +31,7 @@ export async function appendProject(initramfs: string, job: Job): Promise<void> 
   for (const folder of await productionPackages(root)) await addTree(archive, root, folder, wantedOfPackage);
   const inGuest = guestPathOf(root, job.script);
   archive.set(inGuest, { type: "copy", from: job.script, mode: 0o755 });
-  archive.set("usr/bin/l2tpv3-lcc", { type: "link", to: `/${GUEST_PROJECT}/dist/src/main.js` });
+  archive.set("usr/bin/l2tpv3-lcc", { type: "link", to: `/${GUEST_PROJECT}/dist/bin/main.js` });
   archive.set("init", { type: "copy", from: join(root, GUEST_SCRIPTS, "init.sh"), mode: 0o755 });
   archive.set("etc/vm-job", { type: "text", text: jobText(job, `/${inGuest}`), mode: 0o644 });
   await appendCpio(initramfs, archive);

@@ -38,7 +38,7 @@ describe("ports and local addresses", () => {
   });
 
   test("the daemon's own", () => {
-    const sockets = [socket("0.0.0.0", 1701, "node /usr/lib/l2tpv3-lcc/dist/src/main.js")];
+    const sockets = [socket("0.0.0.0", 1701, "node /usr/lib/l2tpv3-lcc/dist/bin/main.js")];
     expect(checkPorts({ ...FREE, sockets, daemonRuns: true }, plan())[0]).toMatchObject({ status: "ok" });
     expect(checkPorts({ ...FREE, sockets }, plan())[0]).toMatchObject({ status: "error" });
   });
@@ -90,7 +90,7 @@ describe("ports and local addresses", () => {
   describe("what tunnels bind themselves", () => {
     const judged = (tunnel: string, facts: Partial<PortFacts> = {}, lcce = "listen = []") =>
       verdicts(checkPorts({ ...FREE, ...facts }, plan({ lcce, tunnel })));
-    const OURS = socket("0.0.0.0", 5000, "node /usr/lib/l2tpv3-lcc/dist/src/main.js");
+    const OURS = socket("0.0.0.0", 5000, "node /usr/lib/l2tpv3-lcc/dist/bin/main.js");
 
     test("the local port of one that initiates", () => {
       const sockets = [socket("127.0.0.1", 5000, "x")];

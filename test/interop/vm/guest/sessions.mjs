@@ -90,7 +90,7 @@ function startDaemon(end, datapath = "kernel", nodeArguments = []) {
     end.namespace,
     process.execPath,
     ...nodeArguments,
-    "dist/src/main.js",
+    "dist/bin/main.js",
     "--conf",
     file,
   ];

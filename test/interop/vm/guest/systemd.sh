@@ -70,7 +70,7 @@ addresses = ["10.2.0.2/24"]
 TOML
 chmod 600 /tmp/b.toml
 in_b ip link set lo up
-in_b node /app/dist/src/main.js --conf /tmp/b.toml >/tmp/b.log 2>&1 &
+in_b node /app/dist/bin/main.js --conf /tmp/b.toml >/tmp/b.log 2>&1 &
 ip link add wire type veth peer name wire netns b
 ip -n b address add 10.0.0.2/24 dev wire && ip -n b link set wire up
 ip address add 10.0.0.1/24 dev wire && ip link set wire up
