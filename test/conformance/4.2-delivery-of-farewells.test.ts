@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { facing, internalErrors, type ScriptedPeer, sessionOf, tunnelOf } from "../support/scripted-peer.ts";
 import { A, B, session, tunnel } from "../support/sites.ts";
-import { LATENCY_MS, type VirtualNode } from "../support/virtual-link.ts";
+import { LATENCY_MS, runningTimers, type VirtualNode } from "../support/virtual-link.ts";
 
 /** When the copies of what was heard left the other end. */
 function sentAt(peer: ScriptedPeer, name: string): readonly number[] {
@@ -52,7 +52,10 @@ describe("the end of sessions and connections", () => {
     peer.polite = false;
     const start = link.now;
     node.receive({ type: "shutdown" });
+    // Neither the keepalive nor the time for setting up concerns what is on its way out.
+    expect(runningTimers(node)).toEqual(["retransmit"]);
     link.run(8_000);
+    expect(runningTimers(node)).toEqual(["retransmit"]);
     peer.acknowledge();
     link.run(LATENCY_MS);
     expect(sentAt(peer, "StopCCN").map((at) => at - start)).toEqual([0, 1_000, 3_000, 7_000]);

@@ -303,6 +303,11 @@ function connectionIdOf(octets: Uint8Array): number {
   return new DataView(octets.buffer, octets.byteOffset).getUint32(4);
 }
 
+/** What the core waits for by the clock, in the order in which it is due. */
+export function runningTimers(node: VirtualNode): readonly string[] {
+  return node.core.save().timers.map(({ timer }) => timer.kind);
+}
+
 /** Nodes on one wire, in virtual time: it jumps from event to event, nothing sleeps. */
 export class VirtualLink {
   now: Instant = 0;
