@@ -81,6 +81,7 @@ describe("HELLO", () => {
     const { link, node, peer } = established({ helloIntervalMs: 2_000 });
     peer.call();
     peer.polite = false;
+    node.datapath = { ...node.datapath, delayMs: 500 };
     node.receive({ type: "close", tunnel: "to-peer", session: "lan42" });
     // Nor is the datapath asked, whose answer would be of no use.
     while (link.now < 60_000) {
