@@ -51,7 +51,7 @@ const workers = Array.from({ length: Math.min(MOST_WORKERS, availableParallelism
 );
 const stages = await soundStages(workers[0]);
 const queue = [...mutants];
-/** Those that are no programs prove nothing. */
+/** Those that are no programs prove nothing, and neither does a run that broke off. */
 let brokenMutants = 0;
 await Promise.all(workers.map(work));
 report();
@@ -127,7 +127,7 @@ async function killerIn(directory, first) {
   for (const { files, limitMs } of [{ files: first, limitMs: stages[0].limitMs }, ...stages]) {
     const { failure, broken } = await test(directory, files, limitMs);
     if (broken) brokenMutants += 1;
-    if (failure !== undefined) return broken ? `NO PROGRAM ANY MORE: ${failure}` : failure;
+    if (failure !== undefined) return broken ? `NOTHING SHOWN: ${failure}` : failure;
   }
   return undefined;
 }
@@ -159,7 +159,8 @@ function failureIn(outcome, directory) {
   try {
     files = JSON.parse(readFileSync(outcome, "utf8")).testResults;
   } catch {
-    return { failure: "Vitest broke off", broken: false };
+    // Something is wrong with this machine: dependencies that are being installed, no memory left.
+    return { failure: "Vitest broke off", broken: true };
   }
   for (const file of files) {
     const failed = file.assertionResults.find(({ status }) => status === "failed");
@@ -189,7 +190,8 @@ function report() {
   for (const mutant of mutants.filter(({ killer, survives }) => killer !== undefined && survives !== undefined)) {
     console.log(`killed after all, so its explanation is out of date: ${named(mutant)}`);
   }
-  if (filters.length === 0) writePage(page(total, survivors));
+  if (brokenMutants > 0) console.log(`${brokenMutants} have shown nothing`);
+  else if (filters.length === 0) writePage(page(total, survivors));
   process.exitCode = share >= GOAL && unexplained.length === 0 && brokenMutants === 0 ? 0 : 1;
 }
 
