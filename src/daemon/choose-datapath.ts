@@ -1,5 +1,6 @@
 import type { DatapathChoice, Site } from "../config/site.ts";
 import type { DatapathEvents } from "../kernel/datapath.ts";
+import type { Adopted } from "../kernel/leftovers.ts";
 import { NamespacedDatapath, type OpenDatapath } from "../kernel/namespaced-datapath.ts";
 import type { Log } from "./log.ts";
 
@@ -9,11 +10,16 @@ type ChoiceOf = Pick<Site, "tunnels"> & { readonly lcce: Pick<Site["lcce"], "dat
  * The datapath of the configuration, in every network namespace that tunnels have; for "auto" the kernel's, or where the
  * kernel has no L2TP the one in user space, with one warning. Throws an `Error` that says what is missing.
  */
-export async function chooseDatapath(site: ChoiceOf, log: Log, events: DatapathEvents): Promise<NamespacedDatapath> {
-  return new NamespacedDatapath(events, await opener(site.lcce.datapath, log));
+export async function chooseDatapath(
+  site: ChoiceOf,
+  log: Log,
+  events: DatapathEvents,
+  adopted: Adopted = new Map(),
+): Promise<NamespacedDatapath> {
+  return new NamespacedDatapath(events, await opener(site.lcce.datapath, log, adopted));
 }
 
-async function opener(choice: DatapathChoice, log: Log): Promise<OpenDatapath> {
+async function opener(choice: DatapathChoice, log: Log, adopted: Adopted): Promise<OpenDatapath> {
   switch (choice) {
     case "none": {
       const { NoneDatapath } = await import("../kernel/none-datapath.ts");
@@ -21,7 +27,7 @@ async function opener(choice: DatapathChoice, log: Log): Promise<OpenDatapath> {
     }
     case "kernel": {
       const reason = await kernelFlaw();
-      if (reason === undefined) return kernelOpener();
+      if (reason === undefined) return kernelOpener(adopted);
       throw new Error(`datapath "kernel" cannot be used: ${reason}`);
     }
     case "userspace": {
@@ -30,13 +36,13 @@ async function opener(choice: DatapathChoice, log: Log): Promise<OpenDatapath> {
       throw new Error(`datapath "userspace" cannot be used: ${reason}`);
     }
     case "auto":
-      return chooseByItself(log);
+      return chooseByItself(log, adopted);
   }
 }
 
-async function chooseByItself(log: Log): Promise<OpenDatapath> {
+async function chooseByItself(log: Log, adopted: Adopted): Promise<OpenDatapath> {
   const kernel = await kernelFlaw();
-  if (kernel === undefined) return kernelOpener();
+  if (kernel === undefined) return kernelOpener(adopted);
   const userspace = await userspaceFlaw();
   if (userspace !== undefined) {
     throw new Error(`no datapath can be used. The kernel's: ${kernel}. In user space: ${userspace}`);
@@ -61,10 +67,10 @@ async function userspaceFlaw(): Promise<string | undefined> {
   return probe.available ? undefined : probe.reason;
 }
 
-async function kernelOpener(): Promise<OpenDatapath> {
+async function kernelOpener(adopted: Adopted): Promise<OpenDatapath> {
   const { KernelDatapath } = await import("../kernel/kernel-datapath.ts");
   const { startKernelThread } = await import("../kernel/kernel-thread.ts");
-  return (netns, events) => new KernelDatapath(events, (heard) => startKernelThread(heard, netns));
+  return (netns, events) => new KernelDatapath(events, (heard) => startKernelThread(heard, netns, adopted));
 }
 
 async function userspaceOpener(): Promise<OpenDatapath> {

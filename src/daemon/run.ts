@@ -1,6 +1,7 @@
 import { listenWithin } from "../config/listen.ts";
 import type { Site } from "../config/site.ts";
 import { Lcce } from "../control/lcce.ts";
+import type { DatapathEvents } from "../kernel/datapath.ts";
 import { administer } from "./admin-commands.ts";
 import { openAdminSocket } from "./admin-socket.ts";
 import { chooseDatapath } from "./choose-datapath.ts";
@@ -20,6 +21,7 @@ import { Reloader } from "./reload.ts";
 import { ownRouterId } from "./router-id.ts";
 import { monotonicNow, Shell } from "./shell.ts";
 import type { StopSignals } from "./stop-signals.ts";
+import { Succession } from "./succession.ts";
 import { Surroundings } from "./surroundings.ts";
 import { ServiceManager } from "./systemd.ts";
 import { openTelemetry, type Telemetry } from "./telemetry.ts";
@@ -65,29 +67,37 @@ async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceMan
   const { hostname, routerId, adminSocket, metrics } = site.lcce;
   const version = packageVersion();
   const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
-  const datapath = await chooseDatapath(site, log, {
+  // A recording that begins in the middle could not be replayed.
+  const keeper = recording === undefined ? manager.notifySocket : undefined;
+  const succession = await Succession.open(process.env, keeper, site, log);
+  const events: DatapathEvents = {
     sessionLost: (localSessionId, reason) => shell.accept({ type: "session-refused", localSessionId, reason }),
     tunnelLost: (localControlConnectionId, reason) => shell.tunnelLost(localControlConnectionId, reason),
     portChanged: (interfaceName, condition, netns) =>
       shell.accept({ type: "circuit", interfaceName, ...(netns === undefined ? {} : { netns }), condition }),
     noticed: ({ interfaceName, netns, ...notice }) =>
       log.write({ ...notice, details: { interface: interfaceName, ...(netns === undefined ? {} : { netns }) } }),
-  });
+  };
+  const datapath = await chooseDatapath(site, log, events, succession?.adopted);
   const configuration = { hostname, routerId: routerId ?? ownRouterId(site), tunnels: site.tunnels };
   const entropy = new SystemEntropy();
   rehearse(entropy, monotonicNow());
   const now = monotonicNow();
   const recorder = recording && new Recorder(recording, version, configuration, now);
-  const lcce = new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
+  const lcce =
+    (await succession?.core(configuration, entropy, now)) ??
+    new Lcce(configuration, recorder?.entropy(entropy) ?? entropy, now);
   const hooks = new Hooks(site.hooks, log);
   const tellTransition = (transition: Transition) => {
     hooks.tell(transition);
     feed.tellTransition(transition);
   };
   const transitions = new Transitions(tellTransition, () => hooks.wanted || feed.wanted);
-  const core = transitions.watch(recorder?.core(lcce) ?? lcce);
+  const taken = recorder?.core(lcce) ?? lcce;
+  const core = transitions.watch(succession?.watch(taken, lcce, site) ?? taken);
   const tap = new MessageTap(lcce, (id) => shell.transport.local(id));
-  const shell = new Shell(core, datapath, manager.following(log), site.tunnels, undefined, tap);
+  const tunnels = succession?.tunnels(site) ?? site.tunnels;
+  const shell = new Shell(core, datapath, manager.following(log), tunnels, { tap, keeping: succession });
   const listeners = new Listeners(shell.transport, log, site.lcce.freebind);
   const { transport: sockets, protection } = shell;
   const namespaces = new Namespaces(site, { core: shell, sockets, listeners, datapath, protection, log });
@@ -101,15 +111,18 @@ async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceMan
     await Promise.all([telemetry?.close(), watches.close(), namespaces.close()]);
     await datapath.close();
     protection.close();
+    await succession?.end();
     manager.close();
     recording?.close();
   };
   try {
     // Before the listeners: what comes in between is not missed.
     protection.begin();
+    succession?.takeOver(shell, datapath, site);
     watches.startSurroundings();
     await listenAt(listeners, site, log);
     await namespaces.start();
+    await succession?.settle();
     const following = new Following({ log, hooks, transitions, listeners, namespaces, watches, shell });
     const reloader = new Reloader(site, configPath, (before, after) => following.follow(before, after), log);
     const reload = () => manager.reloading(() => reloader.reload());
@@ -118,6 +131,7 @@ async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceMan
     if (metrics !== undefined) telemetry = await openTelemetry(metrics, { lcce, datapath, hooks, version }, log);
     const admin = await openAdminSocket(adminSocket, (request) => administer(request, daemon));
     await watches.startCircuits();
+    succession?.tellCircuits(lcce, shell);
     shell.accept({ type: "start" });
     const tunnels = site.tunnels.length === 1 ? "1 tunnel" : `${site.tunnels.length} tunnels`;
     log.write({
@@ -129,7 +143,7 @@ async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceMan
     manager.ready({ view: () => core.view(), alive: () => shell.overdueMs < STUCK_MS && datapath.responds() });
     // After the first SCCRQs are out: the thread is ready before the answers come.
     datapath.prepare();
-    const signal = await signals.first;
+    const signal = await untilStopped(signals, { succession, shell }, log, manager);
     const message = `${signal}: closing every control connection; again to stop at once`;
     log.write({ level: "info", event: "stopping", message });
     manager.stopping();
@@ -142,6 +156,23 @@ async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceMan
   } finally {
     await closeAll();
   }
+}
+
+/** Where another process goes on this one just ends. */
+async function untilStopped(
+  signals: StopSignals,
+  { succession, shell }: { readonly succession: Succession | undefined; readonly shell: Shell },
+  log: Log,
+  manager: ServiceManager,
+): Promise<NodeJS.Signals> {
+  const signal = await Promise.race([signals.first, signals.successor]);
+  if (signal !== "SIGUSR2" || succession === undefined) return signal;
+  log.write({ level: "info", event: "handing-over", message: `${signal}: another process goes on from here` });
+  manager.stopping();
+  shell.release();
+  await succession.handOver();
+  // Nothing is closed: tunnels and sessions stay as they are.
+  process.exit(0);
 }
 
 function openRecording(path: string, log: Log): RecordingFile {

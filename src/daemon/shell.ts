@@ -12,6 +12,7 @@ import { applySocketOptions } from "../kernel/socket-options.ts";
 import { isIpv6Socket, pathMtu } from "../kernel/sockets.ts";
 import type { Log } from "./log.ts";
 import type { MessageTap, PassingMessage } from "./message-tap.ts";
+import { type Keeping, Outbox } from "./outbox.ts";
 import { type PolicyKernel, Protection } from "./protection.ts";
 import { traceOf } from "./trace.ts";
 import { Transport } from "./transport.ts";
@@ -25,9 +26,16 @@ const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 type Of<T extends Effect["type"]> = Extract<Effect, { readonly type: T }>;
 
-/** The daemon's clock: monotonic, in milliseconds. */
+/** The daemon's clock: monotonic, in milliseconds, and the same for every process from boot to boot. */
 export function monotonicNow(): Instant {
-  return performance.now();
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
+
+export interface ShellOptions {
+  readonly policies?: PolicyKernel | undefined;
+  readonly tap?: MessageTap | undefined;
+  readonly keeping?: Keeping | undefined;
 }
 
 /** The imperative shell around the core: inputs in, effects out, and the daemon's only timer. */
@@ -56,6 +64,7 @@ export class Shell {
   #settled: () => void = () => undefined;
   /** Sockets of tunnels that the datapath is deleting. */
   readonly #beingDeleted = new Set<number>();
+  readonly #outbox: Outbox;
 
   /** `policies`: stands in for the kernel's IPsec in tests. */
   constructor(
@@ -63,8 +72,7 @@ export class Shell {
     datapath: Datapath,
     log: Log,
     tunnels: readonly TunnelConfiguration[],
-    policies?: PolicyKernel,
-    tap?: MessageTap,
+    { policies, tap, keeping }: ShellOptions = {},
   ) {
     this.#tap = tap;
     this.#tunnels = byName(tunnels);
@@ -78,7 +86,9 @@ export class Shell {
         this.#acceptSoon({ type: "datagram", octets, from, to });
       },
       (error, local) => this.#trouble(error, local),
+      keeping?.sockets,
     );
+    this.#outbox = new Outbox(this.transport, this.#passes, keeping);
   }
 
   /** Everything that happens comes through here, one after the other. */
@@ -128,6 +138,7 @@ export class Shell {
     this.#slice = { began: monotonicNow(), steps: 0 };
     setImmediate(() => {
       this.#slice = undefined;
+      this.release();
       if (!this.#yielded) return;
       this.#yielded = false;
       this.#work();
@@ -183,22 +194,28 @@ export class Shell {
     });
   }
 
+  /** What is held goes out now. */
+  release(): void {
+    this.#outbox.release(this.#guard);
+  }
+
   /** Nothing is taken any more. */
   close(): void {
+    this.release();
     this.#closed = true;
     clearTimeout(this.#timer);
     this.transport.closeAll();
   }
 
   /** A wall: one bad turn, or one effect that fails, does not end the daemon or take others with it. */
-  #guard(act: () => void): void {
+  readonly #guard = (act: () => void): void => {
     try {
       act();
     } catch (error) {
       const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#log.write({ level: "error", event: "internal-error", message });
     }
-  }
+  };
 
   /** A timer that comes too early only looks at the deadline again: few inputs have to touch it. */
   #arm(): void {
@@ -216,18 +233,8 @@ export class Shell {
   #perform(effect: Effect): void {
     switch (effect.type) {
       case "send":
-        this.#passes({
-          direction: "sent",
-          octets: effect.octets,
-          peer: effect.to,
-          local: undefined,
-          localControlConnectionId: effect.localControlConnectionId,
-        });
-        this.transport.send(effect.localControlConnectionId, effect.to, effect.octets);
-        return;
       case "reply":
-        this.#passes({ direction: "sent", octets: effect.octets, peer: effect.to, local: effect.from });
-        this.transport.reply(effect.from, effect.to, effect.octets);
+        this.#outbox.send(effect);
         return;
       case "log":
         this.#log.write(effect);
@@ -249,12 +256,13 @@ export class Shell {
   }
 
   /** Shown to whoever wants to see it. */
-  #passes(message: PassingMessage): void {
+  readonly #passes = (message: PassingMessage): void => {
     if (this.#log.tracing) this.#log.write(traceOf(message.direction, message.octets, message.peer));
     if (this.#tap?.wanted) this.#guard(() => this.#tap?.passed(message));
-  }
+  };
 
   #performOnSocket(effect: Of<"open-socket" | "connect-socket" | "close-socket">): void {
+    this.release();
     const { localControlConnectionId } = effect;
     if (effect.type === "close-socket") {
       this.#closeSocket(localControlConnectionId);
@@ -315,9 +323,11 @@ export class Shell {
   ): void {
     switch (effect.type) {
       case "create-tunnel":
+        this.release();
         void this.#createTunnel(effect);
         return;
       case "delete-tunnel":
+        this.release();
         void this.#deleteTunnel(effect.localControlConnectionId);
         return;
       case "create-session":

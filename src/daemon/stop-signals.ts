@@ -5,6 +5,8 @@ export interface StopSignals {
   readonly first: Promise<NodeJS.Signals>;
   /** Another one: at once. */
   readonly second: Promise<NodeJS.Signals>;
+  /** SIGUSR2: another process is about to go on in the place of this one (RestartKillSignal= of systemd). */
+  readonly successor: Promise<NodeJS.Signals>;
   /** From now on it is called for every SIGHUP that is not one of these. Before, they are ignored. */
   onHangUp(act: () => void): void;
 }
@@ -21,6 +23,7 @@ export function listenForStopSignals(): StopSignals {
   const signals: StopSignals = {
     first: next(),
     second: next(),
+    successor: new Promise((resolve) => process.on("SIGUSR2", resolve)),
     onHangUp: (act) => {
       hangUp = act;
     },

@@ -35,6 +35,11 @@ export class ServiceManager {
     this.#periodMs = watchdogPeriod(environment, process.pid);
   }
 
+  /** What keeps sockets; `undefined`: there is no manager. */
+  get notifySocket(): NotifySocket | undefined {
+    return this.#socket;
+  }
+
   /** A log whose lines are signs that there may be something else to tell: no tunnel changes without one. */
   following(log: Log): Log {
     if (this.#socket === undefined) return log;

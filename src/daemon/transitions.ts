@@ -38,14 +38,19 @@ export class Transitions {
     const wanted = this.#isWanted();
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
-    this.#known.clear();
-    this.#touched.clear();
-    if (wanted) for (const tunnel of this.#core?.view().tunnels ?? []) this.#known.set(tunnel.name, tunnel);
+    this.#begin();
   }
 
-  /** The core to be used in the place of the one that is watched. */
+  #begin(): void {
+    this.#known.clear();
+    this.#touched.clear();
+    if (this.#wanted) for (const tunnel of this.#core?.view().tunnels ?? []) this.#known.set(tunnel.name, tunnel);
+  }
+
+  /** The core to be used in the place of the one that is watched. What an earlier process has brought up is no news. */
   watch(core: Core): Core {
     this.#core = core;
+    this.#begin();
     return new WatchedCore(core, (input, effects) => this.#turn(input, effects));
   }
 

@@ -7,7 +7,8 @@ import { errnoName } from "../kernel/kernel-error.ts";
 import * as libc from "../kernel/libc.ts";
 import { decodeSocketAddress, encodeSocketAddress, LONGEST_SOCKET_ADDRESS } from "../kernel/socket-address.ts";
 import { sendChecksums } from "../kernel/socket-options.ts";
-import { connectSocket, localAddress, openConnectionSocket, openListener } from "../kernel/sockets.ts";
+import { connectSocket, localAddress, openConnectionSocket, openListener, park } from "../kernel/sockets.ts";
+import type { SocketKeeper } from "./kept-sockets.ts";
 
 /** Octets of the longest datagram. */
 const LONGEST_DATAGRAM = 65_535;
@@ -65,10 +66,13 @@ export class Transport {
   readonly #trouble: SocketTrouble;
   readonly #listeners = new Map<string, Listener>();
   readonly #connections = new Map<number, ConnectionSocket>();
+  readonly #keeper: SocketKeeper | undefined;
 
-  constructor(receive: Receiver, trouble: SocketTrouble) {
+  /** `keeper`: keeps every socket beyond the end of this process. */
+  constructor(receive: Receiver, trouble: SocketTrouble, keeper?: SocketKeeper) {
     this.#receive = receive;
     this.#trouble = trouble;
+    this.#keeper = keeper;
   }
 
   /**
@@ -76,7 +80,10 @@ export class Transport {
    * Throws KernelError EADDRINUSE where another program has the address and port.
    */
   listen(local: LocalEndpoint): void {
-    const fd = openListener(local, encapsulationOf(local));
+    const name = nameOfListener(local);
+    const kept = this.#keeper?.take(name);
+    const fd = kept ?? openListener(local, encapsulationOf(local), this.#keeper?.inherited);
+    if (kept === undefined) this.#keeper?.keep(name, fd);
     this.#listeners.set(keyOf(local), { fd, local, reader: this.#reader(libc.dup(fd), local) });
   }
 
@@ -86,6 +93,7 @@ export class Transport {
     this.#listeners.delete(keyOf(local));
     listener.reader.close();
     libc.close(listener.fd);
+    this.#keeper?.release(nameOfListener(local));
   }
 
   /** Throws KernelError. */
@@ -95,12 +103,29 @@ export class Transport {
     const socket: ConnectionSocket = { encapsulation, fd, local: bound, remote: undefined, reader: undefined };
     this.#connections.set(localControlConnectionId, socket);
     try {
+      this.#keeper?.keep(nameOfConnection(localControlConnectionId), fd);
       socket.reader = this.#reader(libc.dup(fd), bound);
       if (remote !== undefined) this.connect(localControlConnectionId, remote);
     } catch (error) {
       this.close(localControlConnectionId);
       throw error;
     }
+  }
+
+  /**
+   * Goes on with a socket that an earlier process had kept for this connection; `remote` is whom it is connected to, as far as
+   * that is known. What has come meanwhile is received at once. Returns whether there is one.
+   */
+  adopt(localControlConnectionId: number, { encapsulation, local, remote }: SocketRequest): boolean {
+    const fd = this.#keeper?.take(nameOfConnection(localControlConnectionId));
+    if (fd === undefined) return false;
+    const { address, port } = localAddress(fd);
+    const bound = { ...local, address, port: encapsulation === "ip" ? 0 : port };
+    const socket: ConnectionSocket = { encapsulation, fd, local: bound, remote, reader: undefined };
+    this.#connections.set(localControlConnectionId, socket);
+    this.#drain(socket);
+    socket.reader = this.#reader(libc.dup(fd), bound);
+    return true;
   }
 
   /** Throws KernelError; the socket is closed then. */
@@ -122,6 +147,11 @@ export class Transport {
     this.#connections.delete(localControlConnectionId);
     this.#drain(socket);
     socket.reader?.close();
+    if (this.#keeper !== undefined) {
+      // Until its keeper lets go of it, it must not take what is meant for the next one.
+      park(socket.fd, socket.encapsulation);
+      this.#keeper.release(nameOfConnection(localControlConnectionId));
+    }
     libc.close(socket.fd);
   }
 
@@ -269,6 +299,15 @@ export class Transport {
 
 function keyOf({ netns = "", device = "", ...endpoint }: LocalEndpoint): string {
   return [endpointText(endpoint), device, netns].join(" ");
+}
+
+/** By which they are kept, and found again: without ":" (sd_pid_notify_with_fds(3)). */
+function nameOfListener(local: LocalEndpoint): string {
+  return `listener-${encodeURIComponent(keyOf(local))}`;
+}
+
+function nameOfConnection(localControlConnectionId: number): string {
+  return `connection-${localControlConnectionId}`;
 }
 
 /** Octets sent, or the negative error number. */

@@ -61,6 +61,15 @@ export interface SessionRequest extends DeviceSettings {
   readonly vlan: number | undefined;
 }
 
+/** A session of an earlier process, and how far that had come with it. */
+export interface AdoptedSession {
+  readonly session: SessionRequest;
+  /** The datapath had said that it is there. */
+  readonly made: boolean;
+  /** Frames flow, or are to. */
+  readonly raised: boolean;
+}
+
 /** Counters of one session since it was made. */
 export interface SessionCounters {
   readonly localControlConnectionId: number;
@@ -130,6 +139,12 @@ export interface Datapath {
   /** Starts the thread that the first tunnel would otherwise wait for. */
   prepare(): void;
   createTunnel(tunnel: TunnelRequest): Promise<void>;
+  /**
+   * Goes on with a tunnel of an earlier process, over the same socket, and with its sessions; what is not there (any more) is
+   * made, but a session that had been made is lost then. Resolves to why sessions are not there, by local Session ID. Absent:
+   * nothing outlives a process, and all of it is made again.
+   */
+  adoptTunnel?(tunnel: TunnelRequest, sessions: readonly AdoptedSession[]): Promise<ReadonlyMap<number, string>>;
   /** The tunnel with all its sessions. Resolves when a new tunnel may be made, not when the last device is gone. */
   deleteTunnel(localControlConnectionId: number): Promise<void>;
   /** Makes the device with name, MTU, addresses and bridge, and leaves it down. */

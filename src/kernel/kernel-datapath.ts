@@ -1,4 +1,6 @@
+import { refusalOf, refusalsOf } from "./adoption.ts";
 import type {
+  AdoptedSession,
   Datapath,
   DatapathEvents,
   DatapathNews,
@@ -82,6 +84,19 @@ export class KernelDatapath implements Datapath {
     await this.#ask({ type: "create-tunnel", ...ids, encapsulation, fd });
   }
 
+  async adoptTunnel(tunnel: TunnelRequest, sessions: readonly AdoptedSession[]): Promise<ReadonlyMap<number, string>> {
+    const { localControlConnectionId, remoteControlConnectionId, encapsulation } = tunnel;
+    if (this.#closed !== undefined) throw this.#closed;
+    const fd = this.#duplicate(tunnel);
+    const ids = { localControlConnectionId, remoteControlConnectionId };
+    const adopted = this.#ask({ type: "adopt-tunnel", ...ids, encapsulation, fd, sessions });
+    // At once, so that nothing comes in between that is asked of them.
+    const unanswered = sessions.filter(({ made }) => !made);
+    const outcomes = unanswered.map(({ session }) => refusalOf(this.createSession(session)));
+    const { lost = [] } = await adopted;
+    return new Map([...lost, ...refusalsOf(unanswered, await Promise.all(outcomes))]);
+  }
+
   async deleteTunnel(localControlConnectionId: number): Promise<void> {
     await this.#ask({ type: "delete-tunnel", localControlConnectionId });
   }
@@ -162,7 +177,7 @@ export class KernelDatapath implements Datapath {
       this.#pending.delete(completion.serial);
       const { refusal } = completion;
       if (refusal === undefined) {
-        this.#note(pending.operation);
+        this.#note(pending.operation, completion);
         pending.resolve(completion);
       } else {
         pending.reject(new KernelError(refusal.message, refusal));
@@ -188,8 +203,13 @@ export class KernelDatapath implements Datapath {
     }
   }
 
-  #note(operation: Operation): void {
-    if (operation.type === "create-tunnel") this.#made.addTunnel(operation.localControlConnectionId);
+  #note(operation: Operation, { lost }: Completion): void {
+    if (operation.type === "adopt-tunnel") {
+      this.#made.addTunnel(operation.localControlConnectionId);
+      for (const { session, made } of operation.sessions) {
+        if (made && lost?.has(session.localSessionId) !== true) this.#made.addSession(session);
+      }
+    } else if (operation.type === "create-tunnel") this.#made.addTunnel(operation.localControlConnectionId);
     else if (operation.type === "delete-tunnel") this.#made.removeTunnel(operation.localControlConnectionId);
     else if (operation.type === "create-session") this.#made.addSession(operation.session);
     else if (operation.type === "delete-session") this.#made.removeSession(operation.localSessionId);
@@ -205,7 +225,7 @@ export class KernelDatapath implements Datapath {
     );
     const lost = this.#made.tunnels().filter((local) => !beingDeleted.includes(local));
     this.#keepRemnants(outstanding.map(({ operation }) => operation));
-    for (const { operation } of this.#outbox) if (operation.type === "create-tunnel") close(operation.fd);
+    for (const { operation } of this.#outbox) if ("fd" in operation) close(operation.fd);
     this.#thread = undefined;
     this.#outbox = [];
     this.#pending.clear();

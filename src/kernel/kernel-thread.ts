@@ -2,6 +2,7 @@ import { closeSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import type { DatapathNews } from "./datapath.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import type { Adopted } from "./leftovers.ts";
 import { eventfd, SOCK_NONBLOCK } from "./libc.ts";
 import type { Completion, Job } from "./operations.ts";
 
@@ -28,6 +29,8 @@ export interface KernelThreadSetup {
   readonly heartbeat: SharedArrayBuffer;
   /** Network namespace that the thread lives in; `undefined`: the daemon's own. */
   readonly netns: string | undefined;
+  /** What of an earlier process is not to be swept away. */
+  readonly adopted: Adopted;
 }
 
 export interface KernelThreadMessage {
@@ -39,10 +42,14 @@ export interface KernelThreadMessage {
 const WAKE_UP = new Uint8Array(BigUint64Array.of(1n).buffer);
 
 /** The compiled worker stands beside the compiled version of this file: threads do not run from the sources. */
-export function startKernelThread(events: KernelThreadEvents, netns?: string): KernelThread {
+export function startKernelThread(
+  events: KernelThreadEvents,
+  netns?: string,
+  adopted: Adopted = new Map(),
+): KernelThread {
   const eventFd = eventfd(0, SOCK_NONBLOCK);
   const heartbeat = new Heartbeat();
-  const workerData: KernelThreadSetup = { eventFd, heartbeat: heartbeat.shared, netns };
+  const workerData: KernelThreadSetup = { eventFd, heartbeat: heartbeat.shared, netns, adopted };
   const worker = new Worker(new URL("./kernel-worker.js", import.meta.url), {
     name: "kernel",
     workerData,

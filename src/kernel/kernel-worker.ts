@@ -76,7 +76,7 @@ function wait(delayMs: number): void {
 /** What a process of ours left behind when it was killed. */
 function sweep(): void {
   const [links] = route.exchange([linkDump()]);
-  for (const name of removeLeftovers(calls, (links?.messages ?? []).map(decodeLink)))
+  for (const name of removeLeftovers(calls, (links?.messages ?? []).map(decodeLink), setup.adopted))
     queue.inventory.markLeftover(name);
 }
 

@@ -66,17 +66,33 @@ function isProcessAlive(pid: number): boolean {
   }
 }
 
+/** What of an earlier process goes on: the sessions of each of its tunnels. */
+export type Adopted = ReadonlyMap<number, ReadonlySet<number>>;
+
 /**
- * Removes the tunnels of dead processes, as far as their devices tell of them. Returns the names of the devices, which
- * take a while to go.
+ * Removes the tunnels of dead processes, as far as their devices tell of them, and those sessions in adopted ones that are
+ * not adopted. Returns the names of the devices, which take a while to go.
  */
-export function removeLeftovers(calls: KernelCalls, links: readonly Link[]): readonly string[] {
+export function removeLeftovers(
+  calls: KernelCalls,
+  links: readonly Link[],
+  adopted: Adopted = new Map(),
+): readonly string[] {
   const found = links.flatMap((link) => {
     const owner = ownerOf(link);
-    return owner !== undefined && isLeftover(owner) ? [{ name: link.name, owner }] : [];
+    if (owner === undefined || !isLeftover(owner)) return [];
+    return adopted.get(owner.localControlConnectionId)?.has(owner.localSessionId) ? [] : [{ name: link.name, owner }];
   });
-  const tunnels = new Set(found.map(({ owner }) => owner.localControlConnectionId));
+  const [single, whole] = [new Set<number>(), new Set<number>()];
+  for (const { owner } of found) {
+    if (!adopted.has(owner.localControlConnectionId)) whole.add(owner.localControlConnectionId);
+    else if (!single.has(owner.localSessionId)) {
+      single.add(owner.localSessionId);
+      const { localControlConnectionId: connectionId, localSessionId: sessionId } = owner;
+      calls.l2tp([{ command: "L2TP_CMD_SESSION_DELETE", attributes: { connectionId, sessionId } }]);
+    }
+  }
   // ENODEV, mostly: it is going by itself.
-  calls.l2tp([...tunnels].map((connectionId) => ({ command: "L2TP_CMD_TUNNEL_DELETE", attributes: { connectionId } })));
+  calls.l2tp([...whole].map((connectionId) => ({ command: "L2TP_CMD_TUNNEL_DELETE", attributes: { connectionId } })));
   return found.map(({ name }) => name);
 }

@@ -42,6 +42,7 @@ const functions = {
   recvmmsg: libc.func("int recvmmsg(int fd, void *messages, uint count, int flags, void *timeout)"),
   sendmmsg: libc.func("int sendmmsg(int fd, void *messages, uint count, int flags)"),
   setns: libc.func("int setns(int fd, int kind)"),
+  pipe2: libc.func("int pipe2(void *fds, int flags)"),
 };
 
 export const AF_UNIX = 1;
@@ -235,6 +236,13 @@ export function recvmmsg(fd: number, messages: Uint8Array, count: number, flags:
 /** `messages`: an array of struct mmsghdr. Returns how many were sent. */
 export function sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number {
   return counted(functions.sendmmsg(fd, messages, count, flags));
+}
+
+/** Two descriptors, to read from and to write to, that no child process inherits. */
+export function pipe(): { readonly reading: number; readonly writing: number } {
+  const fds = Buffer.alloc(8);
+  checked("pipe2", functions.pipe2(fds, SOCK_CLOEXEC));
+  return { reading: fds.readInt32LE(0), writing: fds.readInt32LE(4) };
 }
 
 /** Moves the calling thread into a namespace. */

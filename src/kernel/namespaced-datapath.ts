@@ -1,4 +1,6 @@
+import { makeAgain } from "./adoption.ts";
 import type {
+  AdoptedSession,
   Datapath,
   DatapathEvents,
   DeviceNotice,
@@ -47,10 +49,25 @@ export class NamespacedDatapath implements Datapath {
   }
 
   createTunnel(tunnel: TunnelRequest): Promise<void> {
-    const { netns, localControlConnectionId } = tunnel;
+    return this.#memberFor(tunnel).datapath.createTunnel(tunnel);
+  }
+
+  adoptTunnel(tunnel: TunnelRequest, sessions: readonly AdoptedSession[]): Promise<ReadonlyMap<number, string>> {
+    const member = this.#memberFor(tunnel);
+    for (const { session } of sessions) this.#assign(session, member);
+    const { datapath } = member;
+    return datapath.adoptTunnel?.(tunnel, sessions) ?? makeAgain(datapath, tunnel, sessions);
+  }
+
+  #memberFor({ netns, localControlConnectionId }: TunnelRequest): Member {
     const member = this.#members.get(netns) ?? this.#begin(netns);
     if (!member.tunnels.has(localControlConnectionId)) member.tunnels.set(localControlConnectionId, new Set());
-    return member.datapath.createTunnel(tunnel);
+    return member;
+  }
+
+  #assign({ localControlConnectionId, localSessionId }: SessionRequest, member: Member): void {
+    member.tunnels.get(localControlConnectionId)?.add(localSessionId);
+    this.#bySession.set(localSessionId, member);
   }
 
   deleteTunnel(localControlConnectionId: number): Promise<void> {
@@ -62,8 +79,7 @@ export class NamespacedDatapath implements Datapath {
 
   createSession(session: SessionRequest): Promise<void> {
     const member = this.#withTunnel(session.localControlConnectionId);
-    member.tunnels.get(session.localControlConnectionId)?.add(session.localSessionId);
-    this.#bySession.set(session.localSessionId, member);
+    this.#assign(session, member);
     return member.datapath.createSession(session);
   }
 

@@ -1,3 +1,4 @@
+import { adoptTunnel } from "./adoption.ts";
 import type { SessionCounters, SessionRequest } from "./datapath.ts";
 import { changeDevice } from "./device-change.ts";
 import { devicesOf, l2tpDeviceOf } from "./device-names.ts";
@@ -141,6 +142,8 @@ export class OperationQueue {
         return true;
       case "create-tunnel":
         return this.#createTunnel({ serial, operation });
+      case "adopt-tunnel":
+        return this.#adoptTunnel({ serial, operation });
       case "counters":
         return this.#admitReading({ serial, operation });
       case "change-session":
@@ -170,6 +173,13 @@ export class OperationQueue {
     this.#ports.closeDescriptor(fd);
     if (refusal === undefined) this.#inventory.addTunnel(local, remote);
     this.#complete(job, refusal);
+    return true;
+  }
+
+  #adoptTunnel({ serial, operation }: Job<"adopt-tunnel">): true {
+    const outcome = adoptTunnel(this.#ports.calls, this.#inventory, operation);
+    this.#ports.closeDescriptor(operation.fd);
+    this.#ports.complete({ serial, ...outcome });
     return true;
   }
 

@@ -1,4 +1,4 @@
-import type { DeviceSettings, SessionCounters, SessionRequest } from "./datapath.ts";
+import type { AdoptedSession, DeviceSettings, SessionCounters, SessionRequest } from "./datapath.ts";
 import type { MadeSession } from "./inventory.ts";
 import type { Refusal } from "./refusals.ts";
 
@@ -11,6 +11,15 @@ export type Operation =
       readonly remoteControlConnectionId: number;
       readonly encapsulation: "udp" | "ip";
       readonly fd: number;
+    }
+  /** The same for one that an earlier process had. */
+  | {
+      readonly type: "adopt-tunnel";
+      readonly localControlConnectionId: number;
+      readonly remoteControlConnectionId: number;
+      readonly encapsulation: "udp" | "ip";
+      readonly fd: number;
+      readonly sessions: readonly AdoptedSession[];
     }
   | { readonly type: "delete-tunnel"; readonly localControlConnectionId: number }
   | { readonly type: "create-session"; readonly session: SessionRequest }
@@ -40,4 +49,6 @@ export interface Completion {
   readonly serial: number;
   readonly refusal?: Refusal;
   readonly counters?: readonly SessionCounters[];
+  /** Of "adopt-tunnel": why sessions that had been made are not there, by local Session ID. */
+  readonly lost?: ReadonlyMap<number, string>;
 }

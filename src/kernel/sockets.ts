@@ -6,6 +6,9 @@ import { decodeSocketAddress, encodeSocketAddress, type SocketAddress, socketAdd
 /** UDP, or L2TP directly over IP (protocol 115, RFC 3931 4.1.1); the address says which IP version. */
 export type SocketKind = "udp" | "ip";
 
+/** TCP port service multiplexer, which has no use over UDP. */
+const NOBODY = 1;
+
 /** What a connection's socket is made of. */
 export interface ConnectionSocketRequest {
   /** Default: UDP. */
@@ -29,11 +32,11 @@ export interface ConnectionSocketRequest {
 /**
  * The socket for control connections that others open. Throws EADDRINUSE while anyone else, a second daemon for
  * example, has the port: that is why SO_REUSEADDR is set after `bind`. But one that is bound to a device stands beside
- * that for all of them, which finds out.
+ * that for all of them, which finds out. `shared`: sockets of our own may have the port, so nothing is found out.
  */
-export function openListener(local: SocketAddress, kind: SocketKind = "udp"): number {
+export function openListener(local: SocketAddress, kind: SocketKind = "udp", shared = false): number {
   return opened(kind, local, (fd) => {
-    if (isAtDevice()) libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
+    if (shared || isAtDevice()) libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
     attempt("bind", kind, local, () => libc.bind(fd, encodeSocketAddress(local, 0)));
     libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
   });
@@ -51,6 +54,19 @@ export function openConnectionSocket({ kind = "udp", local, connectionId = 0 }: 
 /** From now on the socket sends to `remote` and receives from it alone. May be called again with another `remote`. */
 export function connectSocket(fd: number, remote: SocketAddress, kind: SocketKind = "udp"): void {
   attempt("connect", kind, remote, () => libc.connect(fd, encodeSocketAddress(remote, 0)));
+}
+
+/**
+ * Makes a UDP socket that others may still hold take nothing any more: it is connected to a port of its own address that
+ * nobody sends from. Over IP its id is nobody else's.
+ */
+export function park(fd: number, kind: SocketKind): void {
+  if (kind === "ip") return;
+  try {
+    libc.connect(fd, encodeSocketAddress({ ...localAddress(fd), port: NOBODY }, 0));
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+  }
 }
 
 /** The address and port that the socket is bound to; once connected the address is never 0.0.0.0. */

@@ -11,7 +11,7 @@ const script = fileURLToPath(new URL("vm/guest/systemd.sh", import.meta.url));
 
 /** systemd and what dpkg needs. */
 const PACKAGES = ["systemd", "dpkg", "tar", "libc-bin", "libc6", "libpam0g", "zlib1g"];
-const CHECKS = 85;
+const CHECKS = 87;
 
 /** Twice that of other machines: three times the watchdog is waited for, and systemd takes its time where there is no KVM. */
 const TIMEOUT_MS = 2 * BOOT_TIMEOUT_MS;

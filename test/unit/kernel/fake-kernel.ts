@@ -44,6 +44,8 @@ export class FakeKernel implements KernelCalls {
   /** How many calls came together, one number for each time. */
   readonly batches: number[] = [];
   readonly tunnels = new Set<number>();
+  /** As they were made. */
+  readonly #tunnelAttributes = new Map<number, L2tpAttributes>();
   readonly sessions = new Map<number, L2tpAttributes>();
   readonly devices = new Map<string, Device>();
   /** Destination to the number of the device. */
@@ -94,9 +96,13 @@ export class FakeKernel implements KernelCalls {
       this.log.push(`${name} ${attributes.sessionId ?? attributes.connectionId}`);
       const errno = this.broken.get(command) ?? this.#l2tp(name, attributes);
       if (this.unheard.has(name)) return { errno: "ENOBUFS", extendedAck: "", found: [], isUnknown: true };
-      const found = this.sessions.get(attributes.sessionId ?? 0);
-      return { errno, extendedAck: "", found: name === "SESSION_GET" && found !== undefined ? [found] : [] };
+      return { errno, extendedAck: "", found: errno === "" ? this.#found(name, attributes) : [] };
     });
+  }
+
+  #found(name: string, { sessionId = 0, connectionId = 0 }: L2tpAttributes): readonly L2tpAttributes[] {
+    if (name === "SESSION_GET") return [this.sessions.get(sessionId) ?? []].flat();
+    return name === "TUNNEL_GET" ? [this.#tunnelAttributes.get(connectionId) ?? []].flat() : [];
   }
 
   links(calls: readonly LinkCall[]): readonly LinkAnswer[] {
@@ -221,6 +227,7 @@ export class FakeKernel implements KernelCalls {
       case "TUNNEL_CREATE":
         if (this.tunnels.has(connectionId)) return "EEXIST";
         this.tunnels.add(connectionId);
+        this.#tunnelAttributes.set(connectionId, attributes);
         return "";
       case "TUNNEL_DELETE":
         return this.#deleteTunnel(connectionId);

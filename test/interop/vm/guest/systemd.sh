@@ -137,8 +137,9 @@ pid=$(property MainPID)
 check "systemctl restart" systemctl restart $unit
 check "everything is up again" wait_until 120 back_after "$pid"
 check_equal "that was no failure" "$(property NRestarts)" 0
-check "the peer was told" grep -q "the peer is being shut down" /tmp/b.log
+check_not "the peer was told nothing" grep -q "the peer is being shut down" /tmp/b.log
 check "systemctl stop" systemctl stop $unit
+check "the peer was told" wait_until 10 grep -q "the peer is being shut down" /tmp/b.log
 check_equal "ends well" "$(property Result)" success
 check "and leaves nothing behind" wait_until 10 nothing_left
 
@@ -186,8 +187,10 @@ ip address add 10.0.0.1/24 dev wire && ip link set wire up
 check "start again" systemctl start $unit
 check "everything is up before the upgrade" wait_until 120 status_is "$BOTH_UP"
 pid=$(property MainPID)
+ccids=$(ip l2tp show tunnel | grep Tunnel)
 check "upgrade" dpkg --force-depends -i /app/dist/deb/l2tpv3-lcc_0.1.1_*.deb
 check "the daemon was started anew" wait_until 120 back_after "$pid"
+check_equal "and goes on with the same tunnels" "$(ip l2tp show tunnel | grep Tunnel)" "$ccids"
 check "what is in the configuration stays" cmp /tmp/good.toml $site
 check_equal "dpkg knows the new version" "$(dpkg-query -W -f '${Version} ${Status}' l2tpv3-lcc)" "0.1.1 install ok installed"
 check "nothing in the package was changed" dpkg --verify l2tpv3-lcc

@@ -1,0 +1,203 @@
+import { deserialize, serialize } from "node:v8";
+import { expect, test, vi } from "vitest";
+import type { LcceConfiguration } from "../../../src/control/configuration.ts";
+import type { Core } from "../../../src/control/core.ts";
+import { Lcce, type LcceState } from "../../../src/control/lcce.ts";
+import type { LogEntry } from "../../../src/daemon/log.ts";
+import { type Change, savedState } from "../../../src/daemon/saved-state.ts";
+import { JournalError } from "../../../src/daemon/state-journal.ts";
+import { WriteAhead } from "../../../src/daemon/write-ahead.ts";
+import { authentication, SECRET } from "../../support/authenticated-sites.ts";
+import { A, B, lcce, session, tunnel } from "../../support/sites.ts";
+import { SeededEntropy, VirtualLink, type VirtualNode } from "../../support/virtual-link.ts";
+
+const SALT = Uint8Array.of(1, 2, 3);
+const SEEDS = 12;
+
+/** A journal as it is on a disk: what is read from it is another thing than what was written. */
+class Paper {
+  readonly records = new Map<string, Buffer>();
+  removed = false;
+
+  append(changes: Iterable<Change>): void {
+    for (const [key, value] of changes) {
+      if (value === undefined) this.records.delete(key);
+      else this.records.set(key, serialize(value));
+    }
+  }
+
+  remove(): void {
+    this.removed = true;
+  }
+
+  read() {
+    return savedState(new Map([...this.records].map(([key, octets]) => [key, deserialize(octets)])));
+  }
+}
+
+/** Without what cannot be compared: connections, and timers of the same instant, have no order on paper. */
+function comparable({ timers, ...state }: LcceState) {
+  const idOf = ({ localControlConnectionId }: LcceState["connections"][number]) => localControlConnectionId;
+  const connections = [...state.connections].sort((a, b) => idOf(a) - idOf(b));
+  const octets = serialize({
+    ...state,
+    connections,
+    timers: [...timers].sort((a, b) => a.at - b.at || (a.key < b.key ? -1 : 1)),
+  });
+  return deserialize(octets);
+}
+
+const silent = { write: () => {} };
+
+/** Every turn of the node is on paper before its effects are performed. */
+function keep(node: VirtualNode, link: VirtualLink, configuration: LcceConfiguration, check: (paper: Paper) => void) {
+  const paper = new Paper();
+  const source = { save: () => node.core.save() };
+  const ahead = new WriteAhead(source, paper, configuration.tunnels, SALT, silent);
+  const core: Core = ahead.watch(node.core);
+  node.receive = (input) => node.perform(core.receive(input, link.now));
+  node.expire = () => node.perform(core.expire(link.now));
+  const perform = node.perform.bind(node);
+  node.perform = (effects) => {
+    ahead.commit();
+    check(paper);
+    perform(effects);
+  };
+  return { paper, ahead };
+}
+
+const SESSIONS = [session("x"), session("y", { cookieSize: 4 })];
+const ofSecret = { authentication: authentication({ hidden: true }) };
+
+function sites() {
+  return {
+    [A]: lcce("site-a", tunnel("b", { peer: B, sessions: SESSIONS, ...ofSecret }), tunnel("c", { peer: "192.0.2.9" })),
+    [B]: lcce("site-b", tunnel("a", { peer: A, sessions: SESSIONS, ...ofSecret })),
+  };
+}
+
+test("what is on paper is what the core knows, after every turn on a bad link", () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const link = new VirtualLink();
+    const chance = new SeededEntropy(seed);
+    link.fate = () => (chance.uint32() % 5 === 0 ? [] : [1 + (chance.uint32() % 50)]);
+    const configurations = sites();
+    const a = link.add(A, configurations[A], seed);
+    link.add(B, configurations[B], seed);
+    let turns = 0;
+    keep(a, link, configurations[A], (paper) => {
+      turns += 1;
+      expect(comparable(paper.read().lcce), `seed ${seed}, turn ${turns}`).toEqual(comparable(a.core.save()));
+    });
+    link.start();
+    link.run(100_000);
+    a.receive({ type: "circuit", interfaceName: "l2-x", condition: "down" });
+    a.receive({ type: "close", tunnel: "b", session: "y" });
+    link.run(30_000);
+    a.receive({ type: "close", tunnel: "b" });
+    link.run(60_000);
+    expect(turns).toBeGreaterThan(30);
+  }
+});
+
+test("of a tunnel that nothing happens to nothing is written", () => {
+  const link = new VirtualLink();
+  const configurations = sites();
+  const a = link.add(A, configurations[A]);
+  link.add(B, configurations[B]);
+  const { paper } = keep(a, link, configurations[A], () => {});
+  link.start();
+  link.run(5_000);
+  const written: string[] = [];
+  const append = paper.append.bind(paper);
+  vi.spyOn(paper, "append").mockImplementation((changes) => {
+    const all = [...changes];
+    for (const [key] of all) written.push(key.split(" ")[0] ?? "");
+    append(all);
+  });
+  // HELLO after a minute, at both ends; and an attempt to reach a peer that is not there.
+  link.run(70_000);
+  expect(new Set(written)).toEqual(new Set(["lcce", "timer", "connection", "tunnel"]));
+  expect([...paper.records.keys()].filter((key) => key.startsWith("session "))).toHaveLength(3);
+});
+
+test("from a daemon that says goodbye nobody goes on", () => {
+  const link = new VirtualLink();
+  const configurations = sites();
+  const a = link.add(A, configurations[A]);
+  link.add(B, configurations[B]);
+  const { paper } = keep(a, link, configurations[A], () => {});
+  link.start();
+  link.run(5_000);
+  expect(paper.removed).toBe(false);
+  const append = vi.spyOn(paper, "append");
+  a.receive({ type: "shutdown" });
+  link.run(5_000);
+  expect(paper.removed).toBe(true);
+  expect(append).not.toHaveBeenCalled();
+});
+
+test("no secret of the configuration is on paper", () => {
+  const link = new VirtualLink();
+  const configurations = sites();
+  const a = link.add(A, configurations[A]);
+  link.add(B, configurations[B]);
+  const { paper } = keep(a, link, configurations[A], () => {});
+  link.start();
+  link.run(5_000);
+  const everything = Buffer.concat([...paper.records.values()]);
+  expect(everything.includes(Buffer.from(SECRET))).toBe(false);
+  expect(everything.length).toBeGreaterThan(1_000);
+});
+
+test("what another configuration leaves out goes from the paper, and what it changes is written", () => {
+  const link = new VirtualLink();
+  const configurations = sites();
+  const a = link.add(A, configurations[A]);
+  link.add(B, configurations[B]);
+  const { paper } = keep(a, link, configurations[A], () => {});
+  link.start();
+  link.run(5_000);
+  const tunnels = [tunnel("b", { peer: B, sessions: [session("x")], helloIntervalMs: 7_000, ...ofSecret })];
+  a.receive({ type: "configuration-changed", tunnels });
+  const { lcce: state, configurations: known } = paper.read();
+  const keys = [...paper.records.keys()].filter((key) => !/^(timer|connection) /.test(key));
+  expect(keys.sort()).toEqual(["configuration b", "lcce", 'session ["b","x"]', "tunnel b"]);
+  expect(known.get("b")?.tunnel.helloIntervalMs).toBe(7_000);
+  expect(state.tunnels.map(({ state: { name } }) => name)).toEqual(["b"]);
+});
+
+test("a paper that nothing can be written on is thrown away, once, and said so", () => {
+  const entries: LogEntry[] = [];
+  const paper = new Paper();
+  const append = vi.spyOn(paper, "append").mockImplementation(() => {
+    throw new Error("no space left");
+  });
+  const configuration = sites()[A];
+  const core = new Lcce(configuration, new SeededEntropy(1), 0);
+  const ahead = new WriteAhead(core, paper, configuration.tunnels, SALT, { write: (entry) => entries.push(entry) });
+  const watched = ahead.watch(core);
+  watched.receive({ type: "start" }, 0);
+  ahead.commit();
+  watched.expire(10_000);
+  ahead.commit();
+  expect(append).toHaveBeenCalledTimes(1);
+  expect(paper.removed).toBe(true);
+  expect(entries).toMatchObject([
+    { level: "error", event: "state-not-kept", message: expect.stringMatching(/no space/) },
+  ]);
+});
+
+test.each([
+  ["nothing", []],
+  [
+    "no tunnel's configuration",
+    [
+      ["lcce", { serialNumber: 1, salt: SALT }],
+      ["configuration b", { name: "b" }],
+    ],
+  ],
+  ["a number", [["lcce", 5]]],
+])("records that say %s are of no use", (_, records) => {
+  expect(() => savedState(new Map(records as [string, unknown][]))).toThrow(JournalError);
+});
