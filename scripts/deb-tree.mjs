@@ -41,11 +41,12 @@ export function fillTree(tree, architecture) {
   put("conf/systemd/sysusers.conf", "usr/lib/sysusers.d/l2tpv3-lcc.conf");
   for (const name of ["reload-by-command.conf", "netns.conf"]) put(`conf/systemd/${name}`, `${SHARE}/systemd/${name}`);
   for (const name of ["grafana", "prometheus"]) put(`conf/${name}`, `${SHARE}/${name}`);
-  put("conf/examples", `${DOCUMENTS}/examples`);
+  // Where README.md, and those of the examples, say that they are.
+  put("conf/examples", `${DOCUMENTS}/conf/examples`);
   put("README.md", `${DOCUMENTS}/README.md`);
   putCompressed(join(root, "CHANGELOG.md"), join(tree, DOCUMENTS, "changelog.gz"));
   writeFileSync(join(tree, DOCUMENTS, "copyright"), copyright());
-  put("docs/show.schema.json", `${DOCUMENTS}/show.schema.json`);
+  for (const name of ["ipsec.md", "interop", "show.schema.json"]) put(`docs/${name}`, `${DOCUMENTS}/docs/${name}`);
   putManuals(tree);
   putCompletions(tree);
 }

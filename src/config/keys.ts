@@ -187,7 +187,7 @@ export const TUNNEL_KEYS = {
   ),
   secret_file: optional(
     secretFile,
-    "File with the secret, instead of secret: 1 to 1024 octets, of which one final newline is no part, and no rights for other users. Relative paths begin at this file's directory.",
+    "File with the secret, instead of secret: 1 to 1024 octets, of which one final newline is no part, and no rights for other users (rights of its group give a warning). Relative paths begin at this file's directory.",
   ),
   secret_previous: optional(
     secret,
@@ -334,13 +334,16 @@ export const SESSION_KEYS = {
   mtu: key(
     mtu,
     "auto",
-    'Octets of payload in one Ethernet frame: 576 to 9216; "auto" is what fits the path to the peer unfragmented.',
+    'Octets of payload in one Ethernet frame: 576 to 9216; "auto" is what fits the path to the peer unfragmented. In a bridge take the MTU of its other ports, or give them this one: a bridge drops what is too long for a port, and tells nobody.',
   ),
   circuit: optional(
     interfaceName("circuit"),
     "The attachment circuit: an interface of this machine whose condition the peer is told as Circuit Status (RFC 3931 5.4.5). Default: none, always active.",
   ),
-  bridge: optional(interfaceName("bridge"), "An existing bridge that the device joins when the session is up."),
+  bridge: optional(
+    interfaceName("bridge"),
+    "An existing bridge that the device joins when the session is up; until it exists the session waits for it. The device has no addresses then: the bridge has them. See mtu.",
+  ),
   isolated: key(
     trueOrFalse,
     false,

@@ -29,6 +29,15 @@ async function expectToRun(command: string, packageFolder: string, example: stri
   expect(called).toMatchObject({ code: 0, stdout: '[true,"function"]' });
 }
 
+/** What a page of ours refers to beside it. */
+function documentsIn(markdown: string): readonly string[] {
+  const links = markdown.matchAll(/\]\((docs\/[^)#]+)\)/g);
+  const names = markdown.matchAll(/`((?:docs|conf\/examples)\/[\w./-]+)`/g);
+  const paths = [...links, ...names].map(([, path = ""]) => path.replace(/\/$/, ""));
+  expect(paths.length).toBeGreaterThan(3);
+  return paths;
+}
+
 describe("npm pack", () => {
   test("its package is installed into an empty folder, and runs", async () => {
     const pack = ["pack", "--json", "--pack-destination", folder];
@@ -96,7 +105,9 @@ describe.skipIf(noDpkg !== undefined)(`npm run deb${noDpkg ? ` (${noDpkg})` : ""
     for (const page of ["man5/l2tpv3-lcc.toml.5", "man8/l2tpv3-lcc.8", "man8/l2tpv3-lcc-show.8"]) {
       expect(contents).toContain(` ./usr/share/man/${page}.gz\n`);
     }
-    expect(contents).toContain(" ./usr/share/doc/l2tpv3-lcc/show.schema.json\n");
+    for (const path of documentsIn(readFileSync(join(root, "README.md"), "utf8"))) {
+      expect(contents).toMatch(new RegExp(` \\./usr/share/doc/l2tpv3-lcc/${path}/?$`, "m"));
+    }
 
     const tree = join(folder, "tree");
     execFileSync("dpkg-deb", ["--extract", file, tree]);

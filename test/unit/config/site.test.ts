@@ -370,7 +370,7 @@ describe("warnings", () => {
 test("conf/site.toml is good, gives no warning and says what its comments say", () => {
   const site = loadSite(new URL("../../../conf/site.toml", import.meta.url).pathname);
   expect(site.warnings).toEqual([]);
-  expect(site.lcce).toMatchObject({ hostname: "site-a", routerId: 0xc0000201, datapath: "kernel" });
+  expect(site.lcce).toMatchObject({ hostname: "site-a", routerId: 0xc0000201, datapath: "auto" });
   expect(site.tunnels).toHaveLength(1);
   expect(site.tunnels[0]).toMatchObject({ peer: "198.51.100.2", role: "both", helloIntervalMs: 30_000 });
   expect(site.tunnels[0]?.sessions).toEqual([
