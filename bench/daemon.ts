@@ -48,12 +48,12 @@ const READ_OCTETS = 1 << 20;
 
 const HEAP_EVENT = "heap-used";
 
-/** Node's arguments for a daemon that tells its heap's size in its log at SIGUSR2. */
+/** Node's arguments for a daemon that tells its heap's size in its log at SIGPWR. */
 export const HEAP_PROBE = [
   "--expose-gc",
   "--import",
   `data:text/javascript,${encodeURIComponent(`
-    process.on("SIGUSR2", () => {
+    process.on("SIGPWR", () => {
       for (let round = 0; round < 3; round++) gc();
       console.log(JSON.stringify({ time: new Date(), event: "${HEAP_EVENT}", msg: process.memoryUsage().heapUsed }));
     });
@@ -63,7 +63,7 @@ export const HEAP_PROBE = [
 const LOOP_EVENT = "longest-block";
 
 /**
- * Node's arguments for a daemon that tells in its log, at SIGUSR2, how long its main thread did not come back to its
+ * Node's arguments for a daemon that tells in its log, at SIGPWR, how long its main thread did not come back to its
  * event loop at most since the last time: by the clock, and less what of that it stood ready and other threads had the
  * processors (the second figure of schedstat), which is how long it would be on a machine that has enough of them.
  */
@@ -83,7 +83,7 @@ export const LOOP_PROBE = [
       longest = Math.max(longest, now - last - RESOLUTION_MS);
       last = now;
     }, RESOLUTION_MS).unref();
-    process.on("SIGUSR2", () => {
+    process.on("SIGPWR", () => {
       const msg = { clockMs: delay.max / 1e6, ownMs: longest };
       console.log(JSON.stringify({ time: new Date(), event: "${LOOP_EVENT}", msg }));
       delay.reset();
@@ -203,7 +203,7 @@ export class BenchDaemon {
   /** Octets of its heap that are in use after a collection. It has to run with `HEAP_PROBE`. */
   async heapUsed(): Promise<number> {
     const before = this.times(HEAP_EVENT).length;
-    this.#child.kill("SIGUSR2");
+    this.#child.kill("SIGPWR");
     await this.untilLogged(HEAP_EVENT, before + 1);
     return Number(this.lines.findLast(({ event }) => event === HEAP_EVENT)?.msg);
   }
@@ -211,7 +211,7 @@ export class BenchDaemon {
   /** How long its main thread was busy with one thing at most since the last call. It has to run with `LOOP_PROBE`. */
   async longestBlock(): Promise<LongestBlock> {
     const before = this.times(LOOP_EVENT).length;
-    this.#child.kill("SIGUSR2");
+    this.#child.kill("SIGPWR");
     await this.untilLogged(LOOP_EVENT, before + 1);
     return this.lines.findLast(({ event }) => event === LOOP_EVENT)?.msg as LongestBlock;
   }

@@ -134,7 +134,7 @@ async function longestBlock(daemons) {
     return lines.filter((line) => line.includes('"event":"longest-block"') && line.endsWith("}"));
   };
   const before = daemons.map((daemon) => told(daemon).length);
-  for (const { child } of daemons) child.kill("SIGUSR2");
+  for (const { child } of daemons) child.kill("SIGPWR");
   await until("the blocks are told", () => daemons.every((daemon, index) => told(daemon).length > before[index]));
   const blocks = daemons.map((daemon) => JSON.parse(told(daemon).at(-1)).msg);
   return {
