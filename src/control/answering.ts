@@ -34,6 +34,7 @@ export function receiveSccrq(tunnel: Answerer, request: Request, turn: Turn): vo
     discardForged(tunnel.state, request.from, turn);
     return;
   }
+  tunnel.state.forged.lately = 0;
   const { decoded } = sccrq;
   // The first message of a connection, whatever else it is (RFC 3931 4.2).
   if (decoded.header.ns !== 0) return;

@@ -32,6 +32,7 @@ export interface ConnectionDetails {
 export interface SessionDetails {
   readonly configuration: SessionConfiguration;
   readonly ended: Ending | undefined;
+  /** The call's; where its tunnel is down, that one's. */
   readonly nextAttempt: Instant | undefined;
 }
 
@@ -56,13 +57,17 @@ export function detailsOf(
 ): TunnelDetails {
   const { configuration, state } = tunnel;
   const live = tunnel.live({ connections });
+  const nextAttempt = timers.deadline(`attempt ${state.name}`);
   return {
     configuration,
     statistics: statisticsOf(tunnel, connections),
     ended: state.ended,
-    nextAttempt: timers.deadline(`attempt ${state.name}`),
+    nextAttempt,
     connection: live && detailsOfConnection(live, timers),
-    sessions: Array.from(tunnel.sessions.values(), (session) => detailsOfSession(state.name, session, timers)),
+    sessions: Array.from(tunnel.sessions.values(), (session) => {
+      const withTunnel = session.state.closed ? undefined : nextAttempt;
+      return detailsOfSession(session, timers.deadline(`call ${state.name}/${session.state.name}`) ?? withTunnel);
+    }),
   };
 }
 
@@ -82,6 +87,6 @@ function detailsOfConnection({ id, state }: ControlConnection, timers: Deadlines
   };
 }
 
-function detailsOfSession(tunnel: string, { configuration, state }: AnySession, timers: Deadlines): SessionDetails {
-  return { configuration, ended: state.ended, nextAttempt: timers.deadline(`call ${tunnel}/${state.name}`) };
+function detailsOfSession({ configuration, state }: AnySession, nextAttempt: Instant | undefined): SessionDetails {
+  return { configuration, ended: state.ended, nextAttempt };
 }

@@ -151,5 +151,8 @@ export function describeResult(message: "StopCCN" | "CDN", result: Result | unde
   const numbers = error === undefined ? `result ${result.result}` : `result ${result.result}, error ${error}`;
   // Peers written in C end or fill it with zeros.
   const words = printable((result.message ?? "").replace(/\0+$/, ""));
-  return `${meaning} (${numbers})${words === "" ? "" : `: ${words}`}`;
+  if (words === "") return `${meaning} (${numbers})`;
+  // Its meaning is none: what the peer says is all that there is to know.
+  if (message === "StopCCN" && result.result === STOPCCN.generalClear) return `${words} (${numbers}: ${meaning})`;
+  return `${meaning} (${numbers}): ${words}`;
 }

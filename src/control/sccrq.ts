@@ -57,6 +57,7 @@ export function flawOfSccrq(
 /** A message whose digest is missing or wrong is dropped in silence, counted, and spoken of once a minute. */
 export function discardForged({ name, forged }: TunnelState, from: Endpoint, turn: Turn): void {
   forged.count += 1;
+  forged.lately += 1;
   if (forged.count > 1 && turn.now - forged.loggedAt < FORGERY_LOG_MS) return;
   forged.loggedAt = turn.now;
   const words = `message dropped: its digest is missing or wrong; is the secret the same at both ends? ${forged.count} so far`;

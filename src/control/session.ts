@@ -246,6 +246,7 @@ export class Session {
 
   /** An administrator's open. `connection`: the tunnel's, if it has one. */
   open(connection: ControlConnection | undefined, turn: Turn): void {
+    if (this.state.closed) this.state.lastError = "";
     this.state.closed = false;
     this.state.failures = 0;
     if (connection?.established && this.callsOn(connection)) this.call(connection, turn);

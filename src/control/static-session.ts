@@ -94,6 +94,7 @@ export class StaticSession implements AnySession {
   }
 
   open(connection: ControlConnection | undefined, turn: Turn): void {
+    if (this.state.closed) this.state.lastError = "";
     this.state.closed = false;
     this.#retry.reset();
     if (connection !== undefined) this.create(connection, turn);

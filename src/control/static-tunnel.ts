@@ -11,6 +11,7 @@ import { type EndedBy, noteEnding } from "./ending.ts";
 import { anyAddress, endpointText, familyOf } from "./endpoint.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { noteAddresses, PeerLookup } from "./peer-lookup.ts";
+import { forgetErrors } from "./present-error.ts";
 import { isBeginning } from "./reliable-channel.ts";
 import { describeResult, type Result } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
@@ -335,7 +336,9 @@ export class StaticTunnel implements AnyTunnel {
   }
 
   open(turn: Turn): void {
+    const wasClosed = this.state.closed !== undefined;
     this.state.closed = undefined;
+    if (wasClosed) forgetErrors(this);
     this.#retry.reset();
     this.attempt(turn);
   }

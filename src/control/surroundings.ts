@@ -1,6 +1,7 @@
 import type { AnyTunnel } from "./any-tunnel.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { Input } from "./core.ts";
+import { forgetErrors } from "./present-error.ts";
 import type { TunnelState } from "./tunnel-state.ts";
 import type { Turn } from "./turn.ts";
 
@@ -48,17 +49,12 @@ export function surroundingsChanged(
       return;
     case "namespace-found":
       for (const tunnel of within(tunnels, input.netns)) {
+        // They were the namespace's, or are of connections that went with it.
         forgetErrors(tunnel);
         tunnel.hurry(turn);
       }
       return;
   }
-}
-
-/** They were the namespace's, or are of connections that went with it. */
-function forgetErrors({ state, sessions }: AnyTunnel): void {
-  state.lastError = state.closed?.message ?? "";
-  for (const session of sessions.values()) if (!session.state.closed) session.state.lastError = "";
 }
 
 function within(tunnels: ReadonlyMap<string, AnyTunnel>, netns: string | undefined): readonly AnyTunnel[] {

@@ -29,8 +29,8 @@ export interface TunnelState {
   lastError: string;
   /** How its last control connection or attempt ended; `undefined`: none has. */
   ended: Ending | undefined;
-  /** Messages dropped because their digest was missing or wrong. */
-  readonly forged: { count: number; loggedAt: Instant };
+  /** Messages dropped because their digest was missing or wrong; `lately`: since a genuine one, or the last attempt's begin. */
+  readonly forged: { count: number; lately: number; loggedAt: Instant };
   /** SCCRQs that were not answered because no IPsec policy protects the answer. */
   readonly unprotected: { count: number; loggedAt: Instant };
   readonly messages: MessageCounts;
@@ -43,7 +43,7 @@ export interface TunnelState {
 /** Of a tunnel that begins anew under its name, with another configuration: what people counted and did stays. */
 export function succeedTunnel(before: TunnelState, configuration: TunnelConfiguration, now: Instant): TunnelState {
   const { closed, forged, messages, outcomes } = before;
-  return { ...initialState(configuration, now), closed, forged, messages, outcomes };
+  return { ...initialState(configuration, now), closed, forged: { ...forged, lately: 0 }, messages, outcomes };
 }
 
 /** A tunnel's and its sessions' states, by name: what a restarted daemon goes on with. */
@@ -53,7 +53,10 @@ export interface SavedTunnel {
 }
 
 export function countMessage(state: TunnelState | undefined, what: keyof MessageCounts): void {
-  if (state !== undefined) state.messages[what] += 1;
+  if (state === undefined) return;
+  state.messages[what] += 1;
+  // Only genuine ones are counted.
+  if (what === "received") state.forged.lately = 0;
 }
 
 export function initialState({ name, peer }: TunnelConfiguration, now: Instant): TunnelState {
@@ -71,7 +74,7 @@ export function initialState({ name, peer }: TunnelConfiguration, now: Instant):
     since: now,
     lastError: "",
     ended: undefined,
-    forged: { count: 0, loggedAt: 0 },
+    forged: { count: 0, lately: 0, loggedAt: 0 },
     unprotected: { count: 0, loggedAt: 0 },
     messages: { sent: 0, received: 0, retransmitted: 0 },
     outcomes: { established: 0, failed: 0 },

@@ -16,6 +16,7 @@ import { logDialect, opening, stopCcn } from "./handshake.ts";
 import { changeAuthentication } from "./live-change.ts";
 import { heardElsewhere, partIfElsewhere } from "./moved-peer.ts";
 import { noteAddresses, PeerLookup } from "./peer-lookup.ts";
+import { forgetErrors, noAnswer } from "./present-error.ts";
 import { because, describeResult, ERROR, generalError, outOfTurn, type Result, STOPCCN } from "./result-codes.ts";
 import { Retry } from "./retry.ts";
 import { same } from "./same.ts";
@@ -134,6 +135,7 @@ export class Tunnel implements AnyTunnel {
     );
     state.live = connection.id;
     state.since = turn.now;
+    state.forged.lately = 0;
     const local = configuration.local === "auto" ? anyAddress(familyOf(address)) : configuration.local;
     connection.openSocket({ address: local, port: overIp ? 0 : configuration.localPort }, undefined, turn);
     this.step(connection, { type: "local.open" }, undefined, turn);
@@ -158,6 +160,7 @@ export class Tunnel implements AnyTunnel {
 
   changeAuthentication(authentication: AuthenticationConfiguration, turn: Turn): void {
     this.configuration = { ...this.configuration, authentication };
+    this.state.forged.lately = 0;
     changeAuthentication(this.state.name, this.connections(turn), authentication, turn);
   }
 
@@ -317,11 +320,9 @@ export class Tunnel implements AnyTunnel {
       return;
     }
     if (verdict === "dead") {
-      const { address, port } = connection.state.remote;
-      const where = port === 0 ? address : `${address} port ${port}`;
       const isUnheard = connection.authentication.authenticated && !connection.state.heard;
-      const secret = isUnheard ? ", or has another secret" : "";
-      this.fail(`no answer from ${where}: the peer is dead or cannot be reached${secret}`, turn, connection, "silence");
+      const reason = noAnswer(connection.state.remote, this.state.forged.lately, isUnheard);
+      this.fail(reason, turn, connection, "silence");
       this.drop(connection, turn);
     } else {
       const message = `no progress in state ${connection.state.state}`;
@@ -390,7 +391,9 @@ export class Tunnel implements AnyTunnel {
 
   /** An administrator's open. */
   open(turn: Turn): void {
+    const wasClosed = this.state.closed !== undefined;
     this.state.closed = undefined;
+    if (wasClosed) forgetErrors(this);
     this.#retry.reset();
     this.attempt(turn);
   }

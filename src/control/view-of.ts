@@ -3,6 +3,7 @@ import { carriesFrames } from "./circuit-status.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import { firstDialect, type SpokenDialect } from "./dialects.ts";
 import { endpointText } from "./endpoint.ts";
+import { presentError } from "./present-error.ts";
 import type { Registry } from "./registry.ts";
 import type { SessionView, TunnelView } from "./view.ts";
 
@@ -24,7 +25,7 @@ export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnectio
     peerRouterId: live?.peerRouterId,
     wrongDigests: state.forged.count,
     since: live?.since ?? state.since,
-    lastError: state.lastError,
+    lastError: presentError(tunnel, live),
     sessions: Array.from(tunnel.sessions.values(), viewOfSession),
   };
 }

@@ -55,6 +55,7 @@ export interface TunnelView {
   /** Messages dropped because their digest was missing or wrong (RFC 3931 4.3), since the daemon began. */
   readonly wrongDigests: number;
   readonly since: Instant;
+  /** What keeps it down at the moment, or was wrong last: a sentence; empty when nothing is. */
   readonly lastError: string;
   readonly sessions: readonly SessionView[];
 }

@@ -3,7 +3,7 @@ import { deserialize, serialize } from "node:v8";
 import { crc32 } from "node:zlib";
 
 /** Other contents, and not what `FORMAT` says: whoever changes what is in a state raises the number. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const MAGIC = "l2tpv3-lcc state";
 /** Octets before each record: its length and the CRC-32 of the rest, both with the lowest octet first. */

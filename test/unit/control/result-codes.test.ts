@@ -4,6 +4,7 @@ import { because, describeResult, ERROR, generalError } from "../../../src/contr
 describe("results in words", () => {
   test.each([
     ["StopCCN", { result: 1 }, "general request to clear the control connection (result 1)"],
+    ["StopCCN", { result: 1, message: "so" }, "so (result 1: general request to clear the control connection)"],
     ["CDN", { result: 1 }, "carrier lost or circuit disconnected (result 1)"],
     ["StopCCN", { result: 3 }, "a control connection exists already (result 3)"],
     ["CDN", { result: 3 }, "administrative reasons (result 3)"],
