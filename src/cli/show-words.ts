@@ -1,4 +1,5 @@
 import type {
+  AuthenticationReport,
   ConfiguredSessionReport,
   ConfiguredTunnelReport,
   EndingReport,
@@ -185,16 +186,21 @@ function idText(local: number, remote: number): string | undefined {
   return `${local} at this end, ${remote === 0 ? "none yet" : remote} at the peer's`;
 }
 
-function authenticationText({ configured, wrong_digests }: TunnelReport): string {
-  const { authentication, digest, hidden, chap } = configured;
+function authenticationText({ name, configured, authentication_in_force, wrong_digests }: TunnelReport): string {
+  const [inForce, wanted] = [authentication_in_force ?? configured, configured].map(mannerText);
+  const later = `${inForce} in force; ${wanted} from the next control connection on (l2tpv3-lcc close ${name}, then open)`;
+  const dropped = wrong_digests === 0 ? "" : `; ${wrong_digests} messages dropped for their digest`;
+  return `${inForce === wanted ? wanted : later}${dropped}`;
+}
+
+function mannerText({ authentication, digest, hidden, chap }: AuthenticationReport): string {
   const manner = {
     none: "none",
     integrity: `none; ${digest.toUpperCase()} digests without a secret`,
     secret: `shared secret, HMAC-${digest.toUpperCase()}`,
   }[authentication];
   const more = [hidden ? ", AVPs are hidden" : "", chap ? ", CHAP as in RFC 2661" : ""].join("");
-  const dropped = wrong_digests === 0 ? "" : `; ${wrong_digests} messages dropped for their digest`;
-  return `${manner}${more}${dropped}`;
+  return `${manner}${more}`;
 }
 
 const IPSEC: Readonly<Record<TunnelReport["ipsec"], string | undefined>> = {

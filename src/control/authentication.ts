@@ -78,6 +78,12 @@ export class Authentication {
     return true;
   }
 
+  /** What its messages are made and judged by. CHAP is a matter of the first messages: it is here where these had it. */
+  get inForce(): AuthenticationConfiguration {
+    const chapPassword = this.state.localChallenge.length > 0 ? this.#configuration.chapPassword : undefined;
+    return { ...this.#configuration, chapPassword };
+  }
+
   get authenticated(): boolean {
     return this.#configuration.secrets.length > 0;
   }

@@ -1,5 +1,5 @@
 import type { AnySession, AnyTunnel } from "./any-tunnel.ts";
-import type { SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
+import type { AuthenticationConfiguration, SessionConfiguration, TunnelConfiguration } from "./configuration.ts";
 import type { ControlConnection } from "./control-connection.ts";
 import type { Instant } from "./core.ts";
 import type { Ending } from "./ending.ts";
@@ -11,6 +11,8 @@ import type { TimerTable } from "./timer-table.ts";
 export interface ConnectionDetails {
   /** We sent the SCCRQ; of a tunnel that is typed in, true. */
   readonly initiator: boolean;
+  /** What the connection was begun with, or could be changed to since. */
+  readonly authentication: AuthenticationConfiguration;
   /** Vendor Name AVP of the peer; "" where it has sent none. */
   readonly peerVendor: string;
   /** Milliseconds of silence before a HELLO: the configured ones less up to a tenth; 0: no HELLO. */
@@ -71,10 +73,11 @@ export function detailsOf(
   };
 }
 
-function detailsOfConnection({ id, state }: ControlConnection, timers: Deadlines): ConnectionDetails {
+function detailsOfConnection({ id, state, authentication }: ControlConnection, timers: Deadlines): ConnectionDetails {
   const { channel } = state;
   return {
     initiator: state.initiator,
+    authentication: authentication.inForce,
     peerVendor: state.peerVendor,
     helloIntervalMs: state.helloIntervalMs,
     nextHello: timers.deadline(`hello ${id}`),

@@ -12,10 +12,15 @@ export function changeAuthentication(
   turn: Turn,
 ): void {
   const kept = connections.filter((connection) => !connection.changeAuthentication(authentication, turn));
-  const end = kept.some(({ established }) => established)
-    ? "; the established control connection keeps the old one"
-    : "";
+  const established = kept.find((connection) => connection.established);
+  const end = established === undefined ? "" : `; ${goesOn(tunnel, established)}`;
   turn.log("info", "authentication-changed", `the authentication was changed${end}`, { tunnel });
+}
+
+/** Of one that the change is not for. */
+function goesOn(tunnel: string, { authentication: { signs } }: ControlConnection): string {
+  const manner = signs ? "keeps the old one" : "goes on without";
+  return `the established control connection ${manner} (l2tpv3-lcc close ${tunnel}, then open, for the new one)`;
 }
 
 /** Has the datapath give the device of a session, if it has one, what the new configuration says. */

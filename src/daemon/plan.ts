@@ -81,7 +81,12 @@ function tunnelPlan(
   }
   return [
     ...described(of, named("in-place"), "in-place", "applied at once"),
-    ...described(of, named("next"), "next", "from its next control connection on"),
+    ...described(
+      of,
+      named("next"),
+      "next",
+      `from its next control connection on (l2tpv3-lcc close ${name}, then open)`,
+    ),
     ...sessionsPlan(before, after, given),
   ];
 }

@@ -1,4 +1,8 @@
-import type { SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
+import type {
+  AuthenticationConfiguration,
+  SessionConfiguration,
+  TunnelConfiguration,
+} from "../control/configuration.ts";
 import type { Instant } from "../control/core.ts";
 import type { SessionDetails, TunnelDetails } from "../control/details.ts";
 import type { EndedBy, Ending } from "../control/ending.ts";
@@ -43,8 +47,17 @@ export interface OutcomeReport {
   readonly failed: number;
 }
 
+/** Of control messages (RFC 3931 4.3). */
+export interface AuthenticationReport {
+  /** "secret": a shared secret authenticates every message; "integrity": digests without one; "none". */
+  readonly authentication: "none" | "integrity" | "secret";
+  readonly digest: "md5" | "sha1" | "none";
+  readonly hidden: boolean;
+  readonly chap: boolean;
+}
+
 /** The configuration as it is applied, defaults filled in. */
-export interface ConfiguredTunnelReport {
+export interface ConfiguredTunnelReport extends AuthenticationReport {
   readonly mode: "dynamic" | "static" | "hello-only";
   readonly role: "initiator" | "responder" | "both";
   readonly peer: string | null;
@@ -53,11 +66,6 @@ export interface ConfiguredTunnelReport {
   readonly local: string;
   readonly local_port: number | null;
   readonly dialect: string;
-  /** "secret": a shared secret authenticates every message; "integrity": digests without one; "none". */
-  readonly authentication: "none" | "integrity" | "secret";
-  readonly digest: "md5" | "sha1" | "none";
-  readonly hidden: boolean;
-  readonly chap: boolean;
   /** Milliseconds; 0: never. */
   readonly hello_interval_ms: number;
   readonly receive_window: number;
@@ -92,6 +100,8 @@ export interface TunnelDetailReport {
   readonly opened_by: "local" | "peer" | null;
   /** Silence after which a HELLO is sent: the configured one less up to a tenth. null without a control connection. */
   readonly hello_interval_ms: number | null;
+  /** Of the control connection, which may be another one than is configured by now; null without a connection. */
+  readonly authentication_in_force: AuthenticationReport | null;
   /** null: none has ended since the daemon began. */
   readonly last_end: EndingReport | null;
   readonly timers: TimerReport;
@@ -103,7 +113,7 @@ export interface TunnelDetailReport {
 
 export interface SessionDetailReport {
   readonly last_end: EndingReport | null;
-  /** When the call is placed again; null: it is not. */
+  /** When the call is placed again, or the tunnel that is down is tried again; null: neither is. */
   readonly next_attempt: string | null;
   readonly outcomes: OutcomeReport;
   readonly configured: ConfiguredSessionReport;
@@ -118,6 +128,7 @@ export function reportTunnelDetails(details: TunnelDetails, toDate: ToDate): Tun
     peer_vendor: connection?.peerVendor ?? "",
     opened_by: connection === undefined ? null : connection.initiator ? "local" : "peer",
     hello_interval_ms: connection?.helloIntervalMs ?? null,
+    authentication_in_force: connection === undefined ? null : reportAuthentication(connection.authentication),
     last_end: reportEnding(details.ended, toDate),
     timers: {
       next_hello: isoOf(connection?.nextHello, toDate),
@@ -168,7 +179,6 @@ function reportWindow({ connection, statistics: { window } }: TunnelDetails): Wi
 }
 
 function reportConfiguredTunnel(tunnel: TunnelConfiguration): ConfiguredTunnelReport {
-  const { secrets, digest, hidden, chapPassword } = tunnel.authentication;
   const { initialMs, maxMs, retries, sccrqRetries } = tunnel.retransmit;
   const overIp = tunnel.encapsulation === "ip";
   return {
@@ -179,13 +189,20 @@ function reportConfiguredTunnel(tunnel: TunnelConfiguration): ConfiguredTunnelRe
     local: tunnel.local,
     local_port: overIp ? null : tunnel.localPort,
     dialect: tunnel.dialect ?? "auto",
+    ...reportAuthentication(tunnel.authentication),
+    hello_interval_ms: tunnel.helloIntervalMs,
+    receive_window: tunnel.receiveWindow,
+    retransmit: { initial_ms: initialMs, max_ms: maxMs, retries, sccrq_retries: sccrqRetries },
+  };
+}
+
+function reportAuthentication(configuration: AuthenticationConfiguration): AuthenticationReport {
+  const { secrets, digest, hidden, chapPassword } = configuration;
+  return {
     authentication: secrets.length > 0 ? "secret" : digest === "none" ? "none" : "integrity",
     digest,
     hidden,
     chap: chapPassword !== undefined,
-    hello_interval_ms: tunnel.helloIntervalMs,
-    receive_window: tunnel.receiveWindow,
-    retransmit: { initial_ms: initialMs, max_ms: maxMs, retries, sccrq_retries: sccrqRetries },
   };
 }
 

@@ -72,6 +72,7 @@ export function detailsFor(view: TunnelView, changes: Partial<TunnelDetails> = {
       nextNr: 9,
       ownWindow: 16,
       threshold: 4,
+      authentication: { secrets: [], digest: "none", hidden: false, chapPassword: undefined },
     },
     sessions: view.sessions.map(({ name }) => sessionDetails(name)),
     ...changes,

@@ -111,6 +111,29 @@ describe("what differs from the configuration is said with it", () => {
     expect(tunnelInWords(report(tunnelView(), configured(changes)), now, 200)).toMatch(line);
   });
 
+  const OFF = { secrets: [], digest: "none", hidden: false, chapPassword: undefined } as const;
+  const SECRET = { ...OFF, secrets: [Uint8Array.of(1)], digest: "md5" } as const;
+  const WORDS = "shared secret, HMAC-MD5";
+  const THEN = "from the next control connection on (l2tpv3-lcc close paris, then open)";
+
+  test.each([
+    ["nothing, and nothing is wanted", OFF, OFF, "none"],
+    ["the secret", SECRET, SECRET, WORDS],
+    ["nothing yet", OFF, SECRET, `none in force; ${WORDS} ${THEN}`],
+    ["the secret still", SECRET, OFF, `${WORDS} in force; none ${THEN}`],
+    ["nothing, for there is no connection", undefined, SECRET, WORDS],
+  ])("what authenticates the connection: %s", (_, inForce, wanted, words) => {
+    const view = tunnelView({ wrongDigests: 0 });
+    const { connection } = detailsFor(view);
+    const changes = {
+      configuration: tunnel("paris", { authentication: wanted }),
+      connection: inForce && connection && { ...connection, authentication: inForce },
+    };
+    expect(tunnelInWords(report(view, changes), now, 200).replaceAll(/\n {19}/g, " ")).toContain(
+      `Authentication   ${words}\n`,
+    );
+  });
+
   test("of a session", () => {
     const view = tunnelView({ sessions: [sessionView({ l2Sublayer: "default", localSequencing: "none" })] });
     const own = session("lan42", { sequencing: "all", cookieSize: 4, mtu: 1_400, bridge: "br0", circuit: "eth1" });

@@ -50,7 +50,7 @@ const PARIS = "tunnel.paris";
 const LAN = "tunnel.paris.session.lan42";
 const CALLED_ANEW = "ended and called anew";
 const OPENED_ANEW = "closed and opened anew";
-const NEXT = "from its next control connection on";
+const NEXT = "from its next control connection on (l2tpv3-lcc close paris, then open)";
 const QUIETLY = "applied without re-signalling";
 
 describe("each change is told in a line", () => {
@@ -260,7 +260,7 @@ test("the log tells the same, and no secret", () => {
     "info nothing has changed",
     "warn lcce.metrics: needs a restart",
     "info tunnel.paris: secret, chap_password changed: applied at once",
-    "info tunnel.paris: receive_window changed: from its next control connection on",
+    "info tunnel.paris: receive_window changed: from its next control connection on (l2tpv3-lcc close paris, then open)",
   ]);
   expect(JSON.stringify(log)).not.toContain("xyzzy");
 });

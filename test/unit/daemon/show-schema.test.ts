@@ -38,6 +38,9 @@ function shown({ core }: VirtualNode): ShowReport {
   return JSON.parse(JSON.stringify(report));
 }
 
+const OFF = { secrets: [], digest: "none", hidden: false, chapPassword: undefined } as const;
+const SECRET = { secrets: [Uint8Array.of(1, 2, 3)], digest: "sha1", hidden: true, chapPassword: undefined } as const;
+
 /** Two LCCEs; what is configured at A has every kind of value that a report can have. */
 function twoSites(): { readonly link: VirtualLink; readonly a: VirtualNode } {
   const link = new VirtualLink();
@@ -45,12 +48,11 @@ function twoSites(): { readonly link: VirtualLink; readonly a: VirtualNode } {
     session("lan42", { bridge: "br0", circuit: "eth1", mtu: 1_400, call: "both" }),
     session("lan43", { pseudowire: "vlan", vlan: 43, remoteEndId: Uint8Array.of(0, 1), bridge: undefined }),
   ];
-  const secret = { secrets: [Uint8Array.of(1, 2, 3)], digest: "sha1", hidden: true, chapPassword: undefined } as const;
   const a = link.add(
     A,
     lcce(
       "site-a",
-      tunnel("b", { peer: B, sessions, authentication: secret }),
+      tunnel("b", { peer: B, sessions, authentication: SECRET }),
       tunnel("nobody", { role: "responder", peerHostname: "x", netns: "blue", encapsulation: "ip" }),
       tunnel("typed-in", {
         peer: "192.0.2.9",
@@ -69,7 +71,7 @@ function twoSites(): { readonly link: VirtualLink; readonly a: VirtualNode } {
     ),
     1,
   );
-  link.add(B, lcce("site-b", tunnel("a", { role: "responder", peer: A, sessions, authentication: secret })), 2);
+  link.add(B, lcce("site-b", tunnel("a", { role: "responder", peer: A, sessions, authentication: SECRET })), 2);
   link.start();
   return { link, a };
 }
@@ -128,6 +130,38 @@ describe("show --json is what docs/show.schema.json says", () => {
       "$.tunnels[0].local_ccid is too small",
     ]);
   });
+});
+
+test("the authentication that is told is that of the connection, and not what the next one will have", () => {
+  const { link, a } = twoSites();
+  const told = () => {
+    const [tunnel] = shown(a).tunnels;
+    return { inForce: tunnel?.authentication_in_force, configured: tunnel?.configured.authentication };
+  };
+  a.receive({ type: "authentication-changed", tunnel: "b", authentication: OFF });
+  link.run(30_000);
+  a.receive({ type: "close", tunnel: "b" });
+  link.run(30_000);
+  expect(told()).toEqual({ inForce: null, configured: "none" });
+
+  const other = twoSites();
+  other.link.run(5_000);
+  const secret = { authentication: "secret", digest: "sha1", hidden: true, chap: false };
+  expect(shown(other.a).tunnels[0]?.authentication_in_force).toEqual(secret);
+  other.a.receive({ type: "authentication-changed", tunnel: "b", authentication: OFF });
+  const [tunnel] = shown(other.a).tunnels;
+  expect(tunnel?.state).toBe("established");
+  expect(tunnel?.authentication_in_force).toEqual(secret);
+  expect(tunnel?.configured).toMatchObject({ authentication: "none", digest: "none" });
+});
+
+test("CHAP is in force where the connection began with it", () => {
+  const { link, a } = twoSites();
+  link.run(5_000);
+  const chapPassword = Uint8Array.of(7);
+  a.receive({ type: "authentication-changed", tunnel: "b", authentication: { ...SECRET, chapPassword } });
+  const [tunnel] = shown(a).tunnels;
+  expect([tunnel?.authentication_in_force?.chap, tunnel?.configured.chap]).toEqual([false, true]);
 });
 
 describe("who ended it", () => {
