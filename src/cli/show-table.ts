@@ -59,7 +59,7 @@ function overview(tunnels: readonly TunnelReport[], now: Date): Table {
           identifier(tunnel.remote_ccid),
           age(tunnel.since, now),
         ],
-        remark: remarkOf(tunnel),
+        remark: tunnel.last_error,
       },
       ...tunnel.sessions.map((session) => ({
         cells: [
@@ -74,12 +74,6 @@ function overview(tunnels: readonly TunnelReport[], now: Date): Table {
       })),
     ]),
   };
-}
-
-/** Why it is not up; or, so that two different secrets are found out, that nobody is understood. */
-function remarkOf({ last_error, state, wrong_digests }: TunnelReport): string {
-  if (last_error !== "" || state === "established" || wrong_digests === 0) return last_error;
-  return `messages dropped because their digest is missing or wrong: ${wrong_digests}`;
 }
 
 function tunnelTable(tunnels: readonly TunnelReport[], now: Date): Table {
@@ -105,7 +99,7 @@ function tunnelTable(tunnels: readonly TunnelReport[], now: Date): Table {
         `${tunnel.sessions.filter(({ state }) => state === "established").length}/${tunnel.sessions.length}`,
         age(tunnel.since, now),
       ],
-      remark: remarkOf(tunnel),
+      remark: tunnel.last_error,
     })),
   };
 }

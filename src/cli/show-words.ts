@@ -238,9 +238,10 @@ function congestionText({ window }: TunnelReport): string | undefined {
   return `${window.congestion} may be under way (${phase}, threshold ${window.threshold}); ${window.outstanding} unacknowledged, ${window.waiting} waiting`;
 }
 
-function interfaceText({ interface: name, configured }: SessionReport): string {
-  const mtu = configured.mtu === "auto" ? "MTU as the path allows" : `MTU ${configured.mtu}`;
-  return `${name}, ${mtu}${configured.bridge === null ? "" : `, in bridge ${configured.bridge}`}`;
+function interfaceText({ interface: name, mtu, configured }: SessionReport): string {
+  const auto = mtu === null ? "MTU as the path allows" : `MTU ${mtu}, as the path allows`;
+  const typedIn = `MTU ${againstConfigured(String(mtu ?? configured.mtu), String(configured.mtu))}`;
+  return `${name}, ${configured.mtu === "auto" ? auto : typedIn}${configured.bridge === null ? "" : `, in bridge ${configured.bridge}`}`;
 }
 
 function wireText({ pseudowire, vlan }: SessionReport): string {

@@ -14,6 +14,7 @@ import type { AdminStream } from "./admin-socket.ts";
 import type { EventFeed } from "./event-feed.ts";
 import type { MessageTap } from "./message-tap.ts";
 import type { Reloader, ReloadReport } from "./reload.ts";
+import { sessionMtus } from "./session-mtus.ts";
 import { monotonicNow, type Shell } from "./shell.ts";
 import { answerShow, buildShowReport } from "./show-report.ts";
 
@@ -58,8 +59,12 @@ async function show(request: ShowRequest, { lcce, datapath, version }: Administe
   const counters = await datapath.counters().catch(() => []);
   const startedAt = Date.now() - monotonicNow();
   const toDate = (instant: Instant) => new Date(startedAt + instant);
+  const view = lcce.view();
+  // Without a datapath a device of that name is somebody else's.
+  const mtus = datapath.name === "none" ? new Map() : sessionMtus(view);
+  const details = lcce.details();
   return answerShow(
-    buildShowReport({ view: lcce.view(), details: lcce.details(), counters, datapath: datapath.name, version, toDate }),
+    buildShowReport({ view, details, counters, mtus, datapath: datapath.name, version, toDate }),
     request,
   );
 }

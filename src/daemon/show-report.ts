@@ -62,6 +62,8 @@ export interface SessionReport extends SessionDetailReport {
   readonly local_session_id: number;
   readonly remote_session_id: number;
   readonly interface: string;
+  /** That the interface has, in octets; null: there is none, or nobody can say. */
+  readonly mtu: number | null;
   readonly pseudowire: "ethernet" | "vlan";
   /** The tag of a "vlan" pseudowire, else null. */
   readonly vlan: number | null;
@@ -103,14 +105,17 @@ export interface ReportSource {
   /** In the order of the view. */
   readonly details: readonly TunnelDetails[];
   readonly counters: readonly SessionCounters[];
+  /** By local Session ID, as far as they are known. */
+  readonly mtus?: ReadonlyMap<number, number>;
   readonly datapath: Datapath["name"];
   readonly version: string;
   /** Turns the core's monotonic instants into dates. */
   readonly toDate: (instant: Instant) => Date;
 }
 
-export function buildShowReport({ view, details, counters, datapath, version, toDate }: ReportSource): ShowReport {
-  const bySession = new Map(counters.map((each) => [each.localSessionId, each]));
+export function buildShowReport(source: ReportSource): ShowReport {
+  const { view, details, counters, mtus = new Map(), datapath, version, toDate } = source;
+  const measured = { counters: new Map(counters.map((each) => [each.localSessionId, each])), mtus };
   return {
     schema_version: SCHEMA_VERSION,
     version,
@@ -119,7 +124,7 @@ export function buildShowReport({ view, details, counters, datapath, version, to
     datapath,
     tunnels: view.tunnels.flatMap((tunnel, index) => {
       const beside = details[index];
-      return beside === undefined ? [] : [reportTunnel(tunnel, beside, bySession, toDate)];
+      return beside === undefined ? [] : [reportTunnel(tunnel, beside, measured, toDate)];
     }),
   };
 }
@@ -145,10 +150,16 @@ function select(tunnel: TunnelReport, name: string, sessionName: string | undefi
   return sessions.length === 0 ? [] : [{ ...tunnel, sessions }];
 }
 
+/** What the datapath has to say of sessions, by local Session ID. */
+interface Measured {
+  readonly counters: ReadonlyMap<number, SessionCounters>;
+  readonly mtus: ReadonlyMap<number, number>;
+}
+
 function reportTunnel(
   tunnel: TunnelView,
   details: TunnelDetails,
-  counters: ReadonlyMap<number, SessionCounters>,
+  measured: Measured,
   toDate: (instant: Instant) => Date,
 ): TunnelReport {
   return {
@@ -171,7 +182,7 @@ function reportTunnel(
     sessions: tunnel.sessions.flatMap((session, index) => {
       const [beside, outcomes] = [details.sessions[index], details.statistics.sessions[index]];
       if (beside === undefined || outcomes === undefined) return [];
-      return [reportSession(session, beside, outcomes, counters.get(session.localSessionId), toDate)];
+      return [reportSession(session, beside, outcomes, measured, toDate)];
     }),
   };
 }
@@ -180,15 +191,17 @@ function reportSession(
   session: SessionView,
   details: SessionDetails,
   outcomes: OutcomeReport,
-  counters: SessionCounters | undefined,
+  measured: Measured,
   toDate: (instant: Instant) => Date,
 ): SessionReport {
+  const counters = measured.counters.get(session.localSessionId);
   return {
     name: session.name,
     state: session.state,
     local_session_id: session.localSessionId,
     remote_session_id: session.remoteSessionId,
     interface: session.interfaceName,
+    mtu: measured.mtus.get(session.localSessionId) ?? null,
     pseudowire: session.pseudowire,
     vlan: session.vlan ?? null,
     l2_sublayer: session.l2Sublayer,

@@ -19,7 +19,7 @@ describe("1: a peer that drops what has CCID 0", () => {
     const { link, node, peer } = facing({ role: "initiator" });
     peer.polite = false;
     // 11 transmissions of the first attempt.
-    link.runUntil(() => tunnelOf(node).lastError !== "", 200_000);
+    link.runUntil(() => tunnelOf(node).state === "idle", 200_000);
     expect(tunnelOf(node).lastError).toContain("no answer from");
     peer.forget();
     peer.expect("SCCRQ");

@@ -9,11 +9,16 @@ import { session, tunnel } from "../../support/sites.ts";
 const START = Date.UTC(2026, 0, 2, 3, 4, 5);
 const now = new Date(START + 8_000_000);
 
-function report(view: TunnelView, changes: Partial<TunnelDetails> = {}): TunnelReport {
+function report(
+  view: TunnelView,
+  changes: Partial<TunnelDetails> = {},
+  mtus: ReadonlyMap<number, number> = new Map(),
+): TunnelReport {
   const { tunnels } = buildShowReport({
     view: { hostname: "site-a", routerId: 1, tunnels: [view] },
     details: [detailsFor(view, changes)],
     counters: [],
+    mtus,
     datapath: "kernel",
     version: "1.2.3",
     toDate: (instant) => new Date(START + instant),
@@ -149,6 +154,20 @@ describe("what differs from the configuration is said with it", () => {
     expect(text).toMatch(/Next attempt +in 1m0s/);
     expect(text).toMatch(/Circuits +up at this end \(eth1\), down at the peer's/);
   });
+});
+
+test.each([
+  ["auto", undefined, "MTU as the path allows"],
+  ["auto", 1_442, "MTU 1442, as the path allows"],
+  [1_400, 1_400, "MTU 1400"],
+  [1_400, undefined, "MTU 1400"],
+  [1_400, 1_300, "MTU 1300 (configured: 1400)"],
+] as const)("the MTU that is in force: %s, %s", (mtu, device, words) => {
+  const own = { configuration: session("lan42", { mtu }), ended: undefined, nextAttempt: undefined };
+  const mtus = new Map(device === undefined ? [] : [[sessionView().localSessionId, device]]);
+  const { name, sessions } = report(tunnelView(), { sessions: [own] }, mtus);
+  const text = sessions.map((each) => sessionInWords(name, each, now, 100)).join("");
+  expect(text).toContain(`Interface        l2-paris42, ${words}\n`);
 });
 
 test("what a peer says cannot steer the terminal", () => {
