@@ -58,6 +58,11 @@ describe.skipIf(missing !== undefined)(`tunnels in network namespaces${missing ?
     await untilAllUp(one);
     await untilAllUp(other);
     for (const colour of COLOURS) expect(await ping(paris[colour], "10.42.0.2")).toMatchObject({ received: 3 });
+    for (const colour of COLOURS) {
+      const session = (await shown(one, colour))?.sessions[0];
+      const [link] = JSON.parse(paris[colour].ip("-json", "link", "show", "dev", session?.interface ?? ""));
+      expect([session?.mtu, session?.configured.mtu]).toEqual([link.mtu, "auto"]);
+    }
     // What arrives in one of them was sent in the same one.
     const before = await received(other);
     expect(await ping(paris.blue, "10.42.0.2", 20)).toMatchObject({ received: 20 });
