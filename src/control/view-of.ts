@@ -5,11 +5,13 @@ import { firstDialect, type SpokenDialect } from "./dialects.ts";
 import { endpointText } from "./endpoint.ts";
 import { presentError } from "./present-error.ts";
 import type { Registry } from "./registry.ts";
+import type { SessionState } from "./session-state.ts";
 import type { SessionView, TunnelView } from "./view.ts";
 
 export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnection>): TunnelView {
   const { configuration, state } = tunnel;
   const live = tunnel.live({ connections })?.state;
+  const lastError = presentError(tunnel, live);
   return {
     name: state.name,
     state: live?.state ?? "idle",
@@ -25,8 +27,11 @@ export function viewOf(tunnel: AnyTunnel, connections: Registry<ControlConnectio
     peerRouterId: live?.peerRouterId,
     wrongDigests: state.forged.count,
     since: live?.since ?? state.since,
-    lastError: presentError(tunnel, live),
-    sessions: Array.from(tunnel.sessions.values(), viewOfSession),
+    lastError,
+    sessions: Array.from(tunnel.sessions.values(), (session) => {
+      const isAlike = live?.state !== "established" && lastError !== "" && endedWithConnection(session.state);
+      return viewOfSession(session, isAlike ? lastError : session.state.lastError);
+    }),
   };
 }
 
@@ -34,7 +39,12 @@ function dialectOf({ name, by }: SpokenDialect): Pick<TunnelView, "dialect" | "d
   return { dialect: by === "" ? "" : name, dialectBy: by };
 }
 
-function viewOfSession({ configuration, state }: AnySession): SessionView {
+/** What is wrong with it is what is wrong with its control connection. */
+function endedWithConnection({ ended, lastError }: SessionState): boolean {
+  return ended?.by === "control-connection" && ended.reason === lastError;
+}
+
+function viewOfSession({ configuration, state }: AnySession, lastError: string): SessionView {
   return {
     name: configuration.name,
     state: state.state,
@@ -52,6 +62,6 @@ function viewOfSession({ configuration, state }: AnySession): SessionView {
     remoteCircuitActive: carriesFrames(state.remoteCircuitStatus),
     remoteErrors: state.remoteErrors,
     since: state.since,
-    lastError: state.lastError,
+    lastError,
   };
 }

@@ -127,6 +127,33 @@ describe("a peer that does not answer", () => {
   });
 });
 
+test("a session that ended with its control connection has the same error as that", () => {
+  const world = started(sites(OFF, OFF));
+  const { link, a, b } = world;
+  expect(up(world)).toBe(true);
+  b.receive({ type: "shutdown" });
+  link.run(100);
+  expect(sessionOf(a).lastError).toContain("the peer is being shut down");
+  cut(world);
+  const tried = () => errorOf(a).startsWith("no answer yet");
+  expect(link.runUntil(tried, 60_000)).toBe(true);
+  expect(sessionOf(a).lastError).toBe(errorOf(a));
+});
+
+test("a session that was refused keeps its error whatever becomes of the control connection", () => {
+  const world = started(sites(OFF, OFF));
+  const { link, a, b } = world;
+  b.receive({ type: "close", tunnel: "to-a", session: "x" });
+  expect(link.runUntil(() => sessionOf(a).lastError !== "", 10_000)).toBe(true);
+  const refusal = sessionOf(a).lastError;
+  expect(refusal).toContain("(CDN)");
+  b.receive({ type: "shutdown" });
+  link.run(100);
+  cut(world);
+  expect(link.runUntil(() => errorOf(a).startsWith("no answer yet"), 600_000)).toBe(true);
+  expect(sessionOf(a).lastError).toBe(refusal);
+});
+
 describe("what an administrator has closed", () => {
   test("says so, whatever was wrong before, and whoever is refused since", () => {
     const world = started(sites(OFF, OFF));
