@@ -59,10 +59,10 @@ async function show(request: ShowRequest, { lcce, datapath, version }: Administe
   const counters = await datapath.counters().catch(() => []);
   const startedAt = Date.now() - monotonicNow();
   const toDate = (instant: Instant) => new Date(startedAt + instant);
-  const view = lcce.view();
   // Without a datapath a device of that name is somebody else's.
-  const mtus = datapath.name === "none" ? new Map() : sessionMtus(view);
-  const details = lcce.details();
+  const mtus = datapath.name === "none" ? new Map() : await sessionMtus(lcce.view());
+  // Both at once: a reload may have come in between.
+  const [view, details] = [lcce.view(), lcce.details()];
   return answerShow(
     buildShowReport({ view, details, counters, mtus, datapath: datapath.name, version, toDate }),
     request,
