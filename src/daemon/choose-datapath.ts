@@ -1,4 +1,4 @@
-import type { DatapathChoice, Site } from "../config/site.ts";
+import type { Site } from "../config/site.ts";
 import type { DatapathEvents } from "../kernel/datapath.ts";
 import type { Adopted } from "../kernel/leftovers.ts";
 import { NamespacedDatapath, type OpenDatapath } from "../kernel/namespaced-datapath.ts";
@@ -16,11 +16,11 @@ export async function chooseDatapath(
   events: DatapathEvents,
   adopted: Adopted = new Map(),
 ): Promise<NamespacedDatapath> {
-  return new NamespacedDatapath(events, await opener(site.lcce.datapath, log, adopted));
+  return new NamespacedDatapath(events, await opener(site, log, adopted));
 }
 
-async function opener(choice: DatapathChoice, log: Log, adopted: Adopted): Promise<OpenDatapath> {
-  switch (choice) {
+async function opener(site: ChoiceOf, log: Log, adopted: Adopted): Promise<OpenDatapath> {
+  switch (site.lcce.datapath) {
     case "none": {
       const { NoneDatapath } = await import("../kernel/none-datapath.ts");
       return () => new NoneDatapath();
@@ -28,7 +28,7 @@ async function opener(choice: DatapathChoice, log: Log, adopted: Adopted): Promi
     case "kernel": {
       const reason = await kernelFlaw();
       if (reason === undefined) return kernelOpener(adopted);
-      throw new Error(`datapath "kernel" cannot be used: ${reason}`);
+      throw new Error(`datapath "kernel" cannot be used: ${reason}${await insteadOf(site)}`);
     }
     case "userspace": {
       const reason = await userspaceFlaw();
@@ -53,6 +53,12 @@ async function chooseByItself(log: Log, adopted: Adopted): Promise<OpenDatapath>
     message: `the kernel's L2TP cannot be used, frames go through user space, which is slower: ${kernel}`,
   });
   return userspaceOpener();
+}
+
+/** What would work in the kernel's place; the end of a sentence. L2TP over IP is the kernel's alone. */
+async function insteadOf({ tunnels }: ChoiceOf): Promise<string> {
+  if (tunnels.some(({ encapsulation }) => encapsulation === "ip")) return "";
+  return (await userspaceFlaw()) === undefined ? '; datapath = "auto" falls back to user space' : "";
 }
 
 async function kernelFlaw(): Promise<string | undefined> {

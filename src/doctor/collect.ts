@@ -10,7 +10,7 @@ import type { FileFacts } from "./files.ts";
 import { readFirewall } from "./firewall.ts";
 import type { KernelFacts } from "./kernel.ts";
 import { askPeers } from "./peer-facts.ts";
-import { lookAt, namespacesOf } from "./place.ts";
+import { lookAt, namespacesOf, type PlaceFacts, type PlaceTrouble } from "./place.ts";
 import { type Plan, sessionsOf } from "./plan.ts";
 
 export interface Questions {
@@ -25,9 +25,10 @@ export interface Questions {
 /** Looks at the machine once; changes nothing, loads nothing, binds nothing. Never rejects. */
 export async function collect({ plan, configuration, warnings, askDaemon }: Questions): Promise<Facts> {
   const socket = plan.lcce.adminSocket;
+  const places = new Map(namespacesOf(plan).map((netns) => [netns, lookAt(netns, plan)]));
   const [answer, kernel, firewall, peers] = await Promise.all([
     askDaemon(socket),
-    kernelFacts(plan),
+    kernelFacts(plan, hasBridge([...places.values()])),
     readFirewall(),
     askPeers(plan),
   ]);
@@ -35,7 +36,7 @@ export async function collect({ plan, configuration, warnings, askDaemon }: Ques
     files: { configuration, warnings, secrets: secretModes(configuration?.path) },
     daemon: { socket, answer, socketExists: existsSync(socket) },
     kernel,
-    places: new Map(namespacesOf(plan).map((netns) => [netns, lookAt(netns, plan)])),
+    places,
     firewall,
     peers,
   };
@@ -54,7 +55,11 @@ function modeOf(path: string): number | string {
   }
 }
 
-async function kernelFacts(plan: Plan): Promise<KernelFacts> {
+function hasBridge(places: readonly (PlaceFacts | PlaceTrouble)[]): boolean {
+  return places.some((place) => "devices" in place && [...place.devices.values()].some(({ isBridge }) => isBridge));
+}
+
+async function kernelFacts(plan: Plan, bridgeSeen: boolean): Promise<KernelFacts> {
   const names = [
     ...L2TP_MODULES,
     ...(plan.tunnels.some(({ encapsulation }) => String(encapsulation) === "ip") ? ["l2tp_ip", "l2tp_ip6"] : []),
@@ -69,6 +74,7 @@ async function kernelFacts(plan: Plan): Promise<KernelFacts> {
     release: release(),
     hasL2tp: isLoaded(thisMachine, "l2tp_netlink") ? attempt(() => thisMachine.hasL2tpFamily()) : false,
     modules: new Map(conditions),
+    bridgeSeen,
     userspaceFlaw: probe.available ? undefined : probe.reason,
     capabilities: BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(read("/proc/self/status"))?.[1] ?? "0"}`),
   };

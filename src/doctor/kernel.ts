@@ -12,6 +12,8 @@ export interface KernelFacts {
   readonly userspaceFlaw: string | undefined;
   /** Effective capabilities, bit by bit. */
   readonly capabilities: bigint;
+  /** There is a bridge, wherever the kernel has its code. */
+  readonly bridgeSeen: boolean;
 }
 
 /** Kernel 6.12 is where deleting sessions got fast; all from 4.x on can do what is needed. */
@@ -44,24 +46,61 @@ function severity({ lcce: { datapath } }: Plan): "note" | "warning" | "error" {
   return datapath === "auto" ? "warning" : "note";
 }
 
-function checkL2tp({ hasL2tp, modules }: KernelFacts, plan: Plan): Finding {
+/** By itself the daemon takes the datapath in user space, which has no L2TP over IP. */
+function fallsBack({ hasL2tp, userspaceFlaw, modules }: KernelFacts, { lcce, tunnels }: Plan): boolean {
+  if (hasL2tp !== false || willBeLoaded(modules) || userspaceFlaw !== undefined) return false;
+  return lcce.datapath === "auto" && tunnels.every(({ encapsulation }) => encapsulation === "udp");
+}
+
+function willBeLoaded(modules: KernelFacts["modules"]): boolean {
   const { state } = modules.get("l2tp_netlink") ?? {};
-  if (hasL2tp === false && (state === "loadable" || state === "blacklisted")) {
-    return ok("kernel L2TP", "the daemon will load it");
-  }
+  return state === "loadable" || state === "blacklisted";
+}
+
+function checkL2tp(facts: KernelFacts, plan: Plan): Finding {
+  const { hasL2tp, modules } = facts;
+  if (hasL2tp === false && willBeLoaded(modules)) return ok("kernel L2TP", "the daemon will load it");
   if (hasL2tp === true) return ok("kernel L2TP", 'the kernel knows the generic netlink family "l2tp"');
   if (hasL2tp === undefined) return hidden("kernel L2TP", "the generic netlink families");
-  const advice = 'see the modules below, or take datapath = "userspace"';
-  return finding("kernel L2TP", severity(plan), 'the kernel has no generic netlink family "l2tp" now', advice);
+  const found = 'the kernel has no generic netlink family "l2tp" now';
+  if (fallsBack(facts, plan)) {
+    const instead = `${found}: frames go through user space, which costs more CPU`;
+    const advice = "nothing has to be done; for the kernel's datapath see the modules below";
+    return finding("kernel L2TP", "warning", instead, advice);
+  }
+  const { datapath } = plan.lcce;
+  return finding("kernel L2TP", severity(plan), found, `see the modules below${ALTERNATIVE_TO[datapath] ?? ""}`);
 }
 
-function checkModules({ modules }: KernelFacts, plan: Plan): Finding[] {
-  return Array.from(modules, ([name, condition]) => checkModule(name, condition, plan));
+/** By datapath. */
+const ALTERNATIVE_TO: Readonly<Record<string, string>> = { kernel: ', or take datapath = "userspace"' };
+
+/** What does without a module. Bridges and protocol 115 are the kernel's with any datapath. */
+const ALTERNATIVES: Readonly<Record<string, string>> = {
+  bridge: "",
+  l2tp_ip: ', or take encapsulation = "udp"',
+  l2tp_ip6: ', or take encapsulation = "udp"',
+};
+
+function checkModules(facts: KernelFacts, plan: Plan): Finding[] {
+  // One cause, one warning: that frames go through user space has been said.
+  const status = fallsBack(facts, plan) ? "note" : severity(plan);
+  return Array.from(facts.modules, ([name, condition]) => {
+    if (name === "bridge" && facts.bridgeSeen) return ok("module bridge", "there is a bridge");
+    const alternative = ALTERNATIVES[name] ?? ALTERNATIVE_TO[plan.lcce.datapath] ?? "";
+    return checkModule(name, condition, { status: name === "bridge" ? "error" : status, alternative });
+  });
 }
 
-function checkModule(name: string, { state, detail }: ModuleCondition, plan: Plan): Finding {
+interface Lack {
+  readonly status: "note" | "warning" | "error";
+  /** The end of a sentence. */
+  readonly alternative: string;
+}
+
+function checkModule(name: string, condition: ModuleCondition, { status, alternative }: Lack): Finding {
   const check = `module ${name}`;
-  const status = name === "bridge" ? "error" : severity(plan);
+  const { state, detail, remedy = `run modprobe ${name} as root` } = condition;
   switch (state) {
     case "loaded":
     case "loadable":
@@ -71,7 +110,7 @@ function checkModule(name: string, { state, detail }: ModuleCondition, plan: Pla
     case "disabled":
       return finding(check, status, detail, 'remove its "install" line, or put it into comments');
     case "missing":
-      return finding(check, status, detail, 'install what is named there, or take datapath = "userspace"');
+      return finding(check, status, detail, `${remedy}${alternative}`);
     case "forbidden":
       return finding(check, status, detail, `run modprobe ${name} as root, and put its name into /etc/modules-load.d`);
   }

@@ -1,24 +1,42 @@
 import { join } from "node:path";
-import { disabled, forbidden, isLoaded, MODPROBE_FOLDERS, type ModuleSystem, missing } from "./modules.ts";
+import {
+  type Absence,
+  absence,
+  disabled,
+  forbidden,
+  isLoaded,
+  MODPROBE_FOLDERS,
+  type ModuleSystem,
+  NO_MODPROBE,
+} from "./modules.ts";
 
 /** What the kernel datapath cannot do without. */
 export const L2TP_MODULES = ["l2tp_core", "l2tp_netlink", "l2tp_eth"] as const;
 
-/** What is the matter with one kernel module; `detail` is a sentence, for "missing" what to install. */
+/**
+ * A function of each module by which a kernel without a folder of modules shows that it has it; those of L2TP are in
+ * /sys/module in any case.
+ */
+const SYMBOLS: Readonly<Record<string, string>> = { bridge: "br_dev_setup", "8021q": "register_vlan_dev" };
+
+/** What is the matter with one kernel module; `detail` is a sentence. */
 export interface ModuleCondition {
   readonly state: "loaded" | "loadable" | "blacklisted" | "disabled" | "missing" | "forbidden";
   readonly detail: string;
+  /** What to do, where it is missing. */
+  readonly remedy?: string;
 }
 
 /** Looks, and loads nothing. */
 export async function moduleCondition(system: ModuleSystem, name: string): Promise<ModuleCondition> {
-  if (isLoaded(system, name)) return { state: "loaded", detail: "loaded, or part of the kernel" };
+  if (isLoaded(system, name) || isBuiltIn(system, name))
+    return { state: "loaded", detail: "loaded, or part of the kernel" };
   const off = await disabled(system, name);
   if (off !== undefined) return { state: "disabled", detail: off };
   const { succeeded, output } = await system.modprobe(["--dry-run", name]);
   if (!succeeded) {
-    const detail = missing(system, name, output) ?? forbidden(system, name, output) ?? output.trim();
-    return { state: "missing", detail: detail.replaceAll("\n", "; ") };
+    const { found, remedy } = absence(system, name, output) ?? refusal(system, name, output);
+    return { state: "missing", detail: found.replaceAll("\n", "; "), remedy };
   }
   const closed = forbidden(system, name, "");
   if (closed !== undefined) return { state: "forbidden", detail: closed };
@@ -27,6 +45,18 @@ export async function moduleCondition(system: ModuleSystem, name: string): Promi
     return { state: "blacklisted", detail: `not loaded, and ${where} keeps the kernel from loading it by itself` };
   }
   return { state: "loadable", detail: "not loaded; it will be when it is needed" };
+}
+
+function refusal(system: ModuleSystem, name: string, output: string): Absence {
+  const remedy = output.startsWith(NO_MODPROBE) ? "install kmod, which has modprobe" : `run modprobe ${name} as root`;
+  return { found: forbidden(system, name, output) ?? output.trim(), remedy };
+}
+
+/** What the kernel has is told by its folder of modules, modules.builtin; without one by its symbols, which are many. */
+function isBuiltIn(system: ModuleSystem, name: string): boolean {
+  const symbol = SYMBOLS[name];
+  if (symbol === undefined || system.list("/lib/modules").includes(system.release)) return false;
+  return new RegExp(` ${symbol}\\b`).test(system.readFile("/proc/kallsyms") ?? "");
 }
 
 /** The file with the "blacklist" line. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { L2TP_FAMILY_NAME, resolveFamily } from "./l2tp-genl.ts";
 import { NETLINK_GENERIC } from "./netlink-messages.ts";
 import { NetlinkSocket } from "./netlink-socket.ts";
-import { packageHint } from "./packages.ts";
+import { optionHint, packageHint } from "./packages.ts";
 
 /** Whether frames can flow through the kernel; if not, a sentence that says what is missing and where it comes from. */
 export type KernelProbe = { readonly available: true } | { readonly available: false; readonly reason: string };
@@ -24,6 +24,8 @@ export interface ModuleSystem {
 }
 
 const CAP_NET_ADMIN = 12;
+/** In the place of what modprobe says. */
+export const NO_MODPROBE = "there is no modprobe";
 export const MODPROBE_FOLDERS = ["/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"];
 
 /** Loads the kernel's L2TP where that is needed and possible. Never rejects. */
@@ -76,7 +78,7 @@ async function load(system: ModuleSystem, name: string): Promise<string | undefi
   if (succeeded) return undefined;
   return (
     (await disabled(system, name)) ??
-    missing(system, name, output) ??
+    sentenceOf(absence(system, name, output)) ??
     forbidden(system, name, output) ??
     `the kernel module ${name} cannot be loaded: ${output.trim().replaceAll("\n", "; ")}`
   );
@@ -92,15 +94,28 @@ export async function disabled(system: ModuleSystem, name: string): Promise<stri
   return `the kernel module ${name} is disabled: remove its "install" line from ${where}`;
 }
 
-export function missing(system: ModuleSystem, name: string, output: string): string | undefined {
+/** That a module is not there, and what to do about it. */
+export interface Absence {
+  readonly found: string;
+  readonly remedy: string;
+}
+
+/** `output`: what modprobe says of it. */
+export function absence(system: ModuleSystem, name: string, output: string): Absence | undefined {
+  const { release: running } = system;
   const installed = system.list("/lib/modules");
-  if (!installed.includes(system.release)) {
-    const others = installed.length > 0 ? `; those of ${installed.join(", ")} are: restart into that kernel` : "";
-    return `the running kernel ${system.release} has no ${name}, and no modules of it are installed${others}`;
+  if (!installed.includes(running)) {
+    const found = `the running kernel ${running} has no ${name}, and no modules of it are installed`;
+    if (installed.length === 0) return { found, remedy: `start a kernel that has it: ${optionHint(running, name)}` };
+    return { found, remedy: `restart into a kernel whose modules are installed: ${installed.join(", ")}` };
   }
   if (!/not found|no such file/i.test(output)) return undefined;
-  const hint = packageHint(system.readFile("/etc/os-release") ?? "", system.release);
-  return `the kernel module ${name} is missing: ${hint}`;
+  const hint = packageHint(system.readFile("/etc/os-release") ?? "", running, name);
+  return { found: `the kernel module ${name} is missing`, remedy: hint };
+}
+
+function sentenceOf(lack: Absence | undefined): string | undefined {
+  return lack && `${lack.found}: ${lack.remedy}`;
 }
 
 export function forbidden(system: ModuleSystem, name: string, output: string): string | undefined {
@@ -139,7 +154,7 @@ export const thisMachine: ModuleSystem = {
     const env = { ...process.env, LC_ALL: "C", PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` };
     return new Promise((resolve) => {
       execFile("modprobe", [...words], { env, timeout: 10_000 }, (error, stdout, stderr) => {
-        const noProgram = error?.code === "ENOENT" ? "there is no modprobe" : "";
+        const noProgram = error?.code === "ENOENT" ? NO_MODPROBE : "";
         resolve({ succeeded: error === null, output: `${noProgram}${stdout}${stderr}` });
       });
     });

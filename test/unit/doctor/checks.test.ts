@@ -17,6 +17,7 @@ describe("the kernel", () => {
     modules: new Map([["l2tp_netlink", LOADED]]),
     userspaceFlaw: undefined,
     capabilities: ~0n & 0xffff_ffff_ffn,
+    bridgeSeen: false,
   };
 
   test("all is there", () => {
@@ -38,10 +39,11 @@ describe("the kernel", () => {
     ["userspace", "note"],
     ["none", "note"],
   ])("a missing module with datapath %s is worth: %s", (datapath, status) => {
-    const detail = "the kernel module l2tp_netlink is missing: install linux-image";
+    const detail = "the kernel module l2tp_netlink is missing";
     const facts = {
       ...GOOD,
       hasL2tp: false,
+      userspaceFlaw: "there is no /dev/net/tun",
       modules: new Map([["l2tp_netlink", { state: "missing", detail }]] as const),
     };
     const found = checkKernel(facts, plan({ lcce: `datapath = "${datapath}"` }));
@@ -53,6 +55,7 @@ describe("the kernel", () => {
     const facts = (state: "loadable" | "blacklisted" | "disabled") => ({
       ...GOOD,
       hasL2tp: false,
+      userspaceFlaw: "there is no /dev/net/tun",
       modules: new Map([["l2tp_netlink", { state, detail: "x" }]] as const),
     });
     expect(verdicts(checkKernel(facts("loadable"), plan()))).toContain("ok module l2tp_netlink");

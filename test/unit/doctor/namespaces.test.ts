@@ -27,7 +27,14 @@ describe("network namespaces", () => {
       {
         files: { configuration: undefined, warnings: [], secrets: new Map() },
         daemon: { socket: "/s", answer, socketExists: true },
-        kernel: { release: "6.12.1", hasL2tp: true, modules: new Map(), userspaceFlaw: undefined, capabilities: ~0n },
+        kernel: {
+          release: "6.12.1",
+          hasL2tp: true,
+          modules: new Map(),
+          userspaceFlaw: undefined,
+          bridgeSeen: false,
+          capabilities: ~0n,
+        },
         places: new Map([
           [undefined, { ...PLACE, devices: new Map() }],
           ["blue", blue],

@@ -104,7 +104,8 @@ describe("one kernel module", () => {
     const readFile = (path: string) => (path === "/etc/os-release" ? "ID=ubuntu\n" : undefined);
     expect(await moduleCondition(system({ modprobe, readFile }), "l2tp_eth")).toEqual({
       state: "missing",
-      detail: "the kernel module l2tp_eth is missing: install linux-modules-extra-6.1.0",
+      detail: "the kernel module l2tp_eth is missing",
+      remedy: "install linux-modules-extra-6.1.0",
     });
   });
 
