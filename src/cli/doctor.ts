@@ -1,10 +1,11 @@
 import { ConfigError, formatProblem } from "../config/config-error.ts";
 import { loadSite } from "../config/load.ts";
-import type { ShowReport } from "../daemon/show-report.ts";
+import type { ShowReport, TunnelReport } from "../daemon/show-report.ts";
 import { collect } from "../doctor/collect.ts";
 import type { DaemonAnswer } from "../doctor/daemon.ts";
 import { diagnose } from "../doctor/diagnose.ts";
 import type { Finding } from "../doctor/finding.ts";
+import type { NotUp } from "../doctor/not-up.ts";
 import { DEFAULT_PLAN, type Plan } from "../doctor/plan.ts";
 import { ask } from "./admin-client.ts";
 import type { DoctorCommand } from "./arguments.ts";
@@ -45,17 +46,35 @@ function render({ check, status, found, advice }: Finding): string {
 
 async function askDaemon(socket: string): Promise<DaemonAnswer | { readonly error: string }> {
   const reply = await ask(socket, { command: "show" });
-  if (!reply.ok) return { error: reply.error };
   // Daemon and command are of one package.
-  const { version, datapath, tunnels } = reply.result as ShowReport;
+  return reply.ok ? answerFrom(reply.result as ShowReport) : { error: reply.error };
+}
+
+/** What of the daemon's report the checks ask about. */
+export function answerFrom({ version, datapath, tunnels }: ShowReport): DaemonAnswer {
   const sessions = tunnels.flatMap(({ netns, sessions: own }) => own.map((session) => ({ ...session, netns })));
   return {
     version,
     datapath,
     tunnels: tunnels.length,
-    established: tunnels.filter(({ state }) => state === "established").length,
+    established: tunnels.filter(isUp).length,
     interfaces: sessions
       .filter((each) => each.local_session_id !== 0)
       .map((each) => ({ name: each.interface, netns: each.netns })),
+    known: tunnels.map(({ name, sessions: own }) => ({ name, sessions: own.map((session) => session.name) })),
+    notUp: tunnels.flatMap(whatIsNotUp),
   };
+}
+
+/** Of a tunnel that is not up no session can be, for the same reason. */
+function whatIsNotUp(tunnel: TunnelReport): NotUp[] {
+  const { name, state } = tunnel;
+  if (!isUp(tunnel)) return [{ tunnel: name, session: undefined, state, reason: tunnel.last_error }];
+  return tunnel.sessions
+    .filter((session) => !isUp(session))
+    .map((session) => ({ tunnel: name, session: session.name, state: session.state, reason: session.last_error }));
+}
+
+function isUp({ state }: { readonly state: string }): boolean {
+  return state === "established";
 }

@@ -1,4 +1,6 @@
 import { type Finding, finding, ok } from "./finding.ts";
+import { checkNotUp, type KnownTunnel, type NotUp } from "./not-up.ts";
+import type { Plan } from "./plan.ts";
 
 export interface DaemonFacts {
   readonly socket: string;
@@ -15,19 +17,22 @@ export interface DaemonAnswer {
   readonly established: number;
   /** Of the sessions that it has up, each with its network namespace; null: the daemon's own. */
   readonly interfaces: readonly { readonly name: string; readonly netns: string | null }[];
+  readonly known: readonly KnownTunnel[];
+  readonly notUp: readonly NotUp[];
 }
 
-/** Whether a daemon runs, and answers. */
-export function checkDaemon({ socket, answer, socketExists }: DaemonFacts): Finding {
+/** Whether a daemon runs and answers, and what it says of what is not up. */
+export function checkDaemon({ socket, answer, socketExists }: DaemonFacts, plan: Plan): Finding[] {
   const check = "daemon";
   if (!("error" in answer)) {
     const { version, datapath, tunnels, established } = answer;
     const up = `${established} of ${tunnels} tunnels established`;
-    return ok(check, `l2tpv3-lcc ${version} answers at ${socket}: datapath ${datapath}, ${up}`);
+    const running = ok(check, `l2tpv3-lcc ${version} answers at ${socket}: datapath ${datapath}, ${up}`);
+    return [running, ...checkNotUp(answer.notUp, answer.known, plan)];
   }
   if (!socketExists) {
-    return finding(check, "note", `no daemon runs at ${socket}`, "start it with l2tpv3-lcc --conf FILE");
+    return [finding(check, "note", `no daemon runs at ${socket}`, "start it with l2tpv3-lcc --conf FILE")];
   }
   const advice = "start the daemon if it does not run; it replaces a socket that was left over";
-  return finding(check, "warning", answer.error, advice);
+  return [finding(check, "warning", answer.error, advice)];
 }

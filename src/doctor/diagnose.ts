@@ -27,7 +27,7 @@ export interface Facts {
 export function diagnose(facts: Facts, plan: Plan): Finding[] {
   return [
     ...checkFiles(facts.files),
-    checkDaemon(facts.daemon),
+    ...checkDaemon(facts.daemon, plan),
     ...checkKernel(facts.kernel, plan),
     ...checkCapabilities(facts.kernel, plan),
     ...[...facts.places].flatMap(([netns, place]) => checkPlace(netns, place, facts, plan)),

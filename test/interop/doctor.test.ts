@@ -86,6 +86,24 @@ describe.skipIf(missing !== undefined)(`doctor${missing ? ` (${missing})` : ""}`
     expect(findings.find(({ check }) => check.startsWith("port"))?.found).toContain("in use by the daemon that runs");
   });
 
+  test("what the daemon knows of a tunnel that is not up: another secret at the other end", async () => {
+    const { paris, lyon } = sites;
+    const configured = (site: typeof paris, secret: string) =>
+      sites.configuration(site, { lcce: 'datapath = "userspace"', tunnel: `secret = "${secret}"` });
+    sites.start(lyon, configured(lyon, "what lyon believes"));
+    const daemon = sites.start(paris, configured(paris, "what paris believes"));
+    await daemon.untilLogged("it gives up", 20_000, ({ event }) => event === "control-connection-failed");
+    const conf = daemon.configurationFile;
+    const { stdout } = await paris.namespace.run(process.execPath, [program, "doctor", "--conf", conf, "--json"]);
+    const findings: Finding[] = JSON.parse(stdout);
+    expect(findings.find(({ check }) => check === "tunnel lyon")).toMatchObject({
+      status: "warning",
+      found: expect.stringContaining("the peer is dead or cannot be reached, or has another secret"),
+      advice: expect.stringContaining("compare secret and digest of both ends"),
+    });
+    expect(stdout).not.toContain("believes");
+  });
+
   test("without root it says what it could not look at; a broken file is an error among the others", async () => {
     const conf = join(sites.directory, "broken.toml");
     writeFileSync(conf, "[lcce]\nlisten = 5\n");

@@ -7,6 +7,7 @@ import { checkCapabilities, checkKernel, type KernelFacts } from "../../../src/d
 import { checkNetwork } from "../../../src/doctor/network.ts";
 import { askPeers } from "../../../src/doctor/peer-facts.ts";
 import { checkPeers, type PeerFacts } from "../../../src/doctor/peers.ts";
+import { DEFAULT_PLAN } from "../../../src/doctor/plan.ts";
 import { plan, verdicts } from "./plans.ts";
 
 describe("the kernel", () => {
@@ -411,13 +412,22 @@ describe("files and the daemon", () => {
   });
 
   test("a daemon that answers, one that does not run, one that left its socket", () => {
-    const answer = { version: "1", datapath: "kernel", tunnels: 2, established: 1, interfaces: [] };
-    expect(checkDaemon({ socket: "/s", answer, socketExists: true })).toMatchObject({
-      status: "ok",
-      found: "l2tpv3-lcc 1 answers at /s: datapath kernel, 1 of 2 tunnels established",
-    });
+    const answer = {
+      version: "1",
+      datapath: "kernel",
+      tunnels: 2,
+      established: 1,
+      interfaces: [],
+      known: [],
+      notUp: [],
+    };
+    expect(checkDaemon({ socket: "/s", answer, socketExists: true }, DEFAULT_PLAN)).toMatchObject([
+      { status: "ok", found: "l2tpv3-lcc 1 answers at /s: datapath kernel, 1 of 2 tunnels established" },
+    ]);
     const error = "no daemon at /s: nobody listens there";
-    expect(checkDaemon({ socket: "/s", answer: { error }, socketExists: false })).toMatchObject({ status: "note" });
-    expect(checkDaemon({ socket: "/s", answer: { error }, socketExists: true })).toMatchObject({ status: "warning" });
+    const silent = (socketExists: boolean) =>
+      checkDaemon({ socket: "/s", answer: { error }, socketExists }, DEFAULT_PLAN);
+    expect(silent(false)).toMatchObject([{ status: "note" }]);
+    expect(silent(true)).toMatchObject([{ status: "warning" }]);
   });
 });
