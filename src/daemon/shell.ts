@@ -1,17 +1,16 @@
 import { lookup } from "node:dns/promises";
 import type { TunnelConfiguration } from "../control/configuration.ts";
-import type { Core, Effect, Input, Instant, LocalEndpoint, SessionParameters } from "../control/core.ts";
+import type { Core, Effect, Input, Instant, LocalEndpoint } from "../control/core.ts";
 import { canonicalAddress, endpointText } from "../control/endpoint.ts";
 import { addressOfInterface } from "../kernel/addresses.ts";
 import type { Datapath } from "../kernel/datapath.ts";
-import { mtuFlaw } from "../kernel/inner-mtu.ts";
 import { KernelError } from "../kernel/kernel-error.ts";
 import { inNamespace } from "../kernel/netns.ts";
 import { ANYWHERE, placed } from "../kernel/placement.ts";
 import { applySocketOptions } from "../kernel/socket-options.ts";
-import { isIpv6Socket, pathMtu } from "../kernel/sockets.ts";
 import type { Log } from "./log.ts";
 import type { MessageTap, PassingMessage } from "./message-tap.ts";
+import { MtuWarnings } from "./mtu-warnings.ts";
 import { type Keeping, Outbox } from "./outbox.ts";
 import { type PolicyKernel, Protection } from "./protection.ts";
 import { traceOf } from "./trace.ts";
@@ -65,6 +64,7 @@ export class Shell {
   /** Sockets of tunnels that the datapath is deleting. */
   readonly #beingDeleted = new Set<number>();
   readonly #outbox: Outbox;
+  readonly #mtuWarnings: MtuWarnings;
 
   /** `policies`: stands in for the kernel's IPsec in tests. */
   constructor(
@@ -80,6 +80,7 @@ export class Shell {
     this.#core = core;
     this.#datapath = datapath;
     this.#log = log;
+    this.#mtuWarnings = new MtuWarnings(log);
     this.transport = new Transport(
       (octets, from, to) => {
         this.#passes({ direction: "received", octets, peer: from, local: to });
@@ -392,24 +393,14 @@ export class Shell {
   async #createSession({ session }: Of<"create-session">): Promise<void> {
     const { localSessionId } = session;
     try {
-      this.#warnOfMtu(session);
+      const fd = this.transport.descriptor(session.localControlConnectionId);
+      const encapsulation = this.transport.encapsulation(session.localControlConnectionId);
+      if (fd !== undefined) this.#mtuWarnings.look(session, { fd, encapsulation });
       await this.#datapath.createSession(session);
       this.accept({ type: "session-created", localSessionId });
     } catch (error) {
       this.accept({ type: "session-refused", localSessionId, reason: reasonOf(error) });
     }
-  }
-
-  #warnOfMtu(session: SessionParameters): void {
-    const { localControlConnectionId, mtu, remoteCookie, l2Sublayer, interfaceName, vlan } = session;
-    const fd = this.transport.descriptor(localControlConnectionId);
-    if (fd === undefined || mtu === "auto") return;
-    const encapsulation = this.transport.encapsulation(localControlConnectionId);
-    const layers = { encapsulation, family: isIpv6Socket(fd) ? 6 : 4, vlan } as const;
-    const flaw = mtuFlaw(mtu, pathMtu(fd), { cookie: remoteCookie, l2Sublayer }, layers);
-    if (flaw === undefined) return;
-    const message = `interface ${interfaceName}: ${flaw}`;
-    this.#log.write({ level: "warn", event: "mtu-too-large", message, details: { interface: interfaceName } });
   }
 
   async #raiseSession(localSessionId: number): Promise<void> {

@@ -31,8 +31,12 @@ export function diagnose(facts: Facts, plan: Plan): Finding[] {
     ...checkKernel(facts.kernel, plan),
     ...checkCapabilities(facts.kernel, plan),
     ...[...facts.places].flatMap(([netns, place]) => checkPlace(netns, place, facts, plan)),
-    ...checkPeers(facts.peers, plan),
+    ...checkPeers(facts.peers, plan, (netns) => devicesWithin(facts.places.get(netns))),
   ];
+}
+
+function devicesWithin(place: PlaceFacts | PlaceTrouble | undefined): PlaceFacts["devices"] {
+  return place !== undefined && "devices" in place ? place.devices : new Map();
 }
 
 function checkPlace(netns: string | undefined, place: PlaceFacts | PlaceTrouble, facts: Facts, plan: Plan): Finding[] {

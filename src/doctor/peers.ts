@@ -1,6 +1,6 @@
-import { LEAST_IPV6_MTU, usesIpv6 } from "../config/devices.ts";
-import { longerCookie, overheadOf } from "../kernel/inner-mtu.ts";
+import type { DeviceFact } from "../kernel/devices.ts";
 import { type Finding, finding, hidden, ok } from "./finding.ts";
+import { checkMtu } from "./mtu.ts";
 import type { Plan } from "./plan.ts";
 
 /** What is known of the way to one tunnel's peer. */
@@ -31,8 +31,15 @@ export interface RouteTrouble {
 
 type Tunnel = Plan["tunnels"][number];
 
+/** By network namespace and name; none of one that could not be looked at. */
+type DevicesOf = (netns: string | undefined) => ReadonlyMap<string, DeviceFact>;
+
 /** DNS, route, MTU and IPsec for each peer. A tunnel without `peer` has nothing to be looked at. */
-export function checkPeers(peers: ReadonlyMap<string, PeerFacts>, { tunnels }: Plan): Finding[] {
+export function checkPeers(
+  peers: ReadonlyMap<string, PeerFacts>,
+  { tunnels }: Plan,
+  devicesOf: DevicesOf = () => new Map(),
+): Finding[] {
   return tunnels.flatMap((tunnel) => {
     const facts = peers.get(tunnel.name);
     if (tunnel.peer === undefined || facts === undefined) return [];
@@ -41,7 +48,7 @@ export function checkPeers(peers: ReadonlyMap<string, PeerFacts>, { tunnels }: P
     return [
       ...dns,
       checkRoute(tunnel, facts),
-      ...checkMtu(tunnel, facts),
+      ...checkWay(tunnel, facts, devicesOf),
       checkIpsec(tunnel, facts),
       ...checkSecret(tunnel, facts),
     ];
@@ -81,54 +88,10 @@ function checkRoute({ name, local }: Tunnel, { addresses, route }: PeerFacts): F
   return ok(check, `${addresses[0]} from ${route.local}${device}, MTU ${route.mtu}`);
 }
 
-/** What a session adds to a payload. The cookie that a peer will ask for is not known: it is taken to be as long as ours. */
-function overhead({ encapsulation }: Tunnel, session: Tunnel["sessions"][number], address: string): number {
-  const cookie = session.static === undefined ? new Uint8Array(session.cookieSize) : longerCookie(session.static);
-  const layers = { encapsulation, family: address.includes(":") ? 6 : 4, vlan: session.vlan } as const;
-  return overheadOf({ cookie, l2Sublayer: session.l2Sublayer }, layers);
-}
-
-function checkMtu(tunnel: Tunnel, { addresses, route, ipsec }: PeerFacts): Finding[] {
+function checkWay(tunnel: Tunnel, { addresses, route, ipsec }: PeerFacts, devicesOf: DevicesOf): Finding[] {
   if (route === undefined || "error" in route) return [];
-  // Only the tunnel's own packets go into ESP, and how long that makes them is up to its algorithms.
-  const less = ipsec === "protected" ? " less what IPsec adds" : "";
-  return tunnel.sessions.map((session) => {
-    const check = `MTU of session ${tunnel.name}/${session.name}`;
-    const room = route.mtu - overhead(tunnel, session, addresses[0] ?? "");
-    const isIpv6 = usesIpv6(session);
-    return session.mtu === "auto"
-      ? checkAutoMtu(check, room, less, isIpv6)
-      : checkFixedMtu(check, { mtu: session.mtu, room, less, isIpv6 });
-  });
-}
-
-function checkAutoMtu(check: string, room: number, less: string, isIpv6: boolean): Finding {
-  if (isIpv6 && room < LEAST_IPV6_MTU) {
-    const found = `auto: about ${room}${less}, and IPv6 needs ${LEAST_IPV6_MTU}: the session cannot come up`;
-    const widen = `raise the MTU of the path by ${LEAST_IPV6_MTU - room}`;
-    const anyway = `set mtu = ${LEAST_IPV6_MTU} (packets fragment)`;
-    return finding(check, "error", found, `${widen}, ${anyway}, or leave out the IPv6 addresses and routes`);
-  }
-  if (room >= 1500) return ok(check, `auto: ${room}${less}`);
-  const advice = "give every device in this segment that MTU, or raise the MTU of the path";
-  return finding(check, "note", `auto: about ${room}${less}, not the 1500 of Ethernet`, advice);
-}
-
-interface FixedMtu {
-  readonly mtu: number;
-  readonly room: number;
-  readonly less: string;
-  readonly isIpv6: boolean;
-}
-
-function checkFixedMtu(check: string, { mtu, room, less, isIpv6 }: FixedMtu): Finding {
-  if (mtu <= room) return ok(check, `${mtu} of ${room}${less}`);
-  const widen = `raise the MTU of the path by ${mtu - room}`;
-  const advice =
-    isIpv6 && room < LEAST_IPV6_MTU
-      ? `${widen}; less than ${LEAST_IPV6_MTU} carries no IPv6`
-      : `set mtu = "auto" or ${room} at most, or ${widen}`;
-  return finding(check, "warning", `${mtu}, but the route leaves room for ${room}${less}: packets fragment`, advice);
+  const way = { address: addresses[0] ?? "", mtu: route.mtu, isProtected: ipsec === "protected" };
+  return checkMtu(tunnel, way, devicesOf(tunnel.netns));
 }
 
 /** RFC 3931 4.3, 8.1: without authentication whoever can forge the peer's address can end the tunnel. */

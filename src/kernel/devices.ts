@@ -12,16 +12,22 @@ export interface DeviceFact {
   readonly isBridge: boolean;
   /** Up, and something is connected. */
   readonly hasCarrier: boolean;
+  readonly mtu: number;
+  /** The name of the bridge, or other device, that it is a port of. */
+  readonly bridge: string | undefined;
 }
 
 /** Those of the calling thread's network namespace, by name. Throws a `KernelError`. */
 export function listDevices(): Map<string, DeviceFact> {
-  const devices = new Map<string, DeviceFact>();
-  for (const { type, octets } of dump(NETLINK_ROUTE, RTM_GETLINK, Buffer.alloc(HEADER_OCTETS))) {
+  const links = dump(NETLINK_ROUTE, RTM_GETLINK, Buffer.alloc(HEADER_OCTETS)).flatMap(({ type, octets }) => {
     const news = decodeLinkNews(type, octets);
-    if (news?.type !== "link") continue;
-    const { name, condition } = news.link;
-    devices.set(name, { isBridge: decodeLink(octets).kind === "bridge", hasCarrier: condition === "up" });
-  }
-  return devices;
+    return news?.type === "link" ? [{ ...decodeLink(octets), hasCarrier: news.link.condition === "up" }] : [];
+  });
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  return new Map(
+    links.map(({ name, kind, hasCarrier, mtu, master }) => [
+      name,
+      { isBridge: kind === "bridge", hasCarrier, mtu, bridge: names.get(master) },
+    ]),
+  );
 }

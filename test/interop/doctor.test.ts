@@ -104,6 +104,29 @@ describe.skipIf(missing !== undefined)(`doctor${missing ? ` (${missing})` : ""}`
     expect(stdout).not.toContain("believes");
   });
 
+  test("a session in a bridge: its module, and ports whose frames it could not take", async () => {
+    const { paris } = sites;
+    paris.namespace.ip("link", "add", "br7", "type", "bridge");
+    paris.namespace.ip("link", "add", "port7", "type", "veth", "peer", "name", "host7");
+    paris.namespace.ip("link", "set", "port7", "master", "br7");
+    const conf = join(sites.directory, "doctor.toml");
+    const look = async (mtu: string) => {
+      const session = `bridge = "br7"\naddresses = []\nmtu = ${mtu}`;
+      writeFileSync(conf, sites.configuration(paris, { lcce: 'datapath = "userspace"', session }), { mode: 0o600 });
+      const { stdout } = await paris.namespace.run(process.execPath, [program, "doctor", "--conf", conf, "--json"]);
+      const findings: Finding[] = JSON.parse(stdout);
+      return Object.fromEntries(findings.map((each) => [each.check, `${each.status}: ${each.found}`]));
+    };
+    expect(await look('"auto"')).toMatchObject({
+      "module bridge": expect.stringMatching(/^ok: /),
+      "bridge br7": "ok: there",
+      "MTU of session lyon/lan42": expect.stringMatching(
+        /^warning: auto: about 1442, but port7 in bridge br7 has 1500: /,
+      ),
+    });
+    expect((await look("1500"))["MTU of session lyon/lan42"]).toMatch(/^ok: 1500: packets are fragmented/);
+  });
+
   test("without root it says what it could not look at; a broken file is an error among the others", async () => {
     const conf = join(sites.directory, "broken.toml");
     writeFileSync(conf, "[lcce]\nlisten = 5\n");

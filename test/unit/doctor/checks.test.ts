@@ -8,7 +8,7 @@ import { checkNetwork } from "../../../src/doctor/network.ts";
 import { askPeers } from "../../../src/doctor/peer-facts.ts";
 import { checkPeers, type PeerFacts } from "../../../src/doctor/peers.ts";
 import { DEFAULT_PLAN } from "../../../src/doctor/plan.ts";
-import { plan, verdicts } from "./plans.ts";
+import { device, plan, verdicts } from "./plans.ts";
 
 describe("the kernel", () => {
   const LOADED = { state: "loaded", detail: "loaded" } as const;
@@ -102,10 +102,10 @@ describe("the kernel", () => {
 
 describe("interfaces", () => {
   const DEVICES: InterfaceFacts["devices"] = new Map([
-    ["br0", { isBridge: true, hasCarrier: true }],
-    ["eth1", { isBridge: false, hasCarrier: true }],
-    ["eth2", { isBridge: false, hasCarrier: false }],
-    ["l2-x", { isBridge: false, hasCarrier: true }],
+    ["br0", device({ isBridge: true, hasCarrier: true })],
+    ["eth1", device({ isBridge: false, hasCarrier: true })],
+    ["eth2", device({ isBridge: false, hasCarrier: false })],
+    ["l2-x", device({ isBridge: false, hasCarrier: true })],
   ]);
   const verdict = (session: string, ours: readonly string[] = []) =>
     verdicts(checkInterfaces({ devices: DEVICES, ours }, plan({ session })));

@@ -4,12 +4,12 @@ import type { DaemonAnswer } from "../../../src/doctor/daemon.ts";
 import { diagnose } from "../../../src/doctor/diagnose.ts";
 import type { Finding } from "../../../src/doctor/finding.ts";
 import type { PlaceFacts, PlaceTrouble } from "../../../src/doctor/place.ts";
-import { verdicts } from "./plans.ts";
+import { device, verdicts } from "./plans.ts";
 
 describe("network namespaces", () => {
   const PLACE: PlaceFacts = {
     ports: { sockets: [], l2tpIpSockets: { 4: 0, 6: 0 }, addresses: new Map() },
-    devices: new Map([["l2-x", { isBridge: false, hasCarrier: true }]]),
+    devices: new Map([["l2-x", device()]]),
     settings: new Map(),
     routes: [],
   };
