@@ -4,6 +4,7 @@ import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { filesOf } from "./include.ts";
 import { dotted, findKeyLines, type KeyLines } from "./key-lines.ts";
 import { describeKind } from "./problems.ts";
+import { quotesHint } from "./quotes-hint.ts";
 import { isTable } from "./schema.ts";
 import { readSiteFile, type SiteFile } from "./site-file.ts";
 
@@ -61,7 +62,9 @@ function parseToml(text: string, file: string): Table {
     if (!(cause instanceof TomlError)) throw cause;
     // Only the first line, and not the error itself: the rest quotes the file, secrets included.
     const reason = cause.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "";
-    const problem = { line: cause.line, column: cause.column, key: "", text: `no valid TOML: ${reason}` };
+    const { line, column } = cause;
+    const words = `no valid TOML: ${reason}${quotesHint(text, line, column, reason)}`;
+    const problem = { line, column, key: "", text: words };
     throw new ConfigError(file, [problem]);
   }
 }

@@ -330,6 +330,32 @@ describe("the shape of the file", () => {
     expect(complaint(toml)).not.toContain("xyzzy");
   });
 
+  const BARE: readonly (readonly [line: string, hint: string])[] = [
+    ["bridge = br0", ', a string needs quotes: "br0"'],
+    ["bridge = br0 # the LAN's", ', a string needs quotes: "br0"'],
+    ["\tlocal=192.0.2.9", ', a string needs quotes: "192.0.2.9"'],
+    ["hello_interval = 500ms", ', a string needs quotes: "500ms"'],
+    ["mtu = truth", ', a string needs quotes: "truth"'],
+    ["secret_file = /etc/x", ", a string needs quotes"],
+    ["secret = hunter2", ", a string needs quotes"],
+    ["secrte = hunter2", ", a string needs quotes"],
+    ["secret.peer = hunter2", ", a string needs quotes"],
+    ["local_cookie = 00ff", ", a string needs quotes"],
+    ["addresses = [10.0.0.1/30]", ", a string needs quotes"],
+    ["retransmit = { initial = 200ms }", ", a string needs quotes"],
+    ["bridge = br0 br1", ""],
+    ["bridge =", ""],
+    ["mtu = 1_", ""],
+    ['peer = "192.0.2.9" x', ""],
+    ['bridge = "br0', ""],
+  ];
+  test.each(BARE)("a word without quotes: %j", (line, hint) => {
+    const said = complaint(`${PEER}${line}\n`);
+    expect(said).toMatch(/^site\.toml:3:\d+: no valid TOML: /);
+    expect(said.includes(", a string") ? said.slice(said.indexOf(", a string")) : "").toBe(hint);
+    expect(said).not.toContain("hunter2");
+  });
+
   test("a key twice", () => {
     expect(complaint(`${PEER}peer = "192.0.2.3"`)).toMatch(/^site\.toml:3:\d+: no valid TOML: /);
   });
