@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { didYouMean } from "../config/did-you-mean.ts";
-import { SHOW_SUBJECTS, type ShowSubject } from "../daemon/admin-protocol.ts";
+import { SHOW_IN_WORDS, SHOW_SUBJECTS, type ShowSubject } from "../daemon/admin-protocol.ts";
 import { IMPORT_KINDS, type ImportKind } from "../import/kinds.ts";
 import {
   COMMAND_WORDS,
@@ -11,7 +11,6 @@ import {
   type OptionName,
   optionDefinition,
   SHELLS,
-  SHOW_IN_WORDS,
 } from "./command-table.ts";
 
 /** Where the daemon is found: `socket` goes before the admin_socket of the file `conf`. */

@@ -1,4 +1,4 @@
-import { SHOW_SUBJECTS } from "../daemon/admin-protocol.ts";
+import { SHOW_IN_WORDS, SHOW_SUBJECTS } from "../daemon/admin-protocol.ts";
 import { IMPORT_KINDS } from "../import/kinds.ts";
 
 /** What the shell may offer for a word. Literals stand for themselves, "targets" for TUNNEL and TUNNEL/SESSION. */
@@ -60,9 +60,6 @@ export const OPTIONS = {
 export type OptionName = keyof typeof OPTIONS;
 
 export const SHELLS = ["bash", "zsh"] as const;
-
-/** The subjects of `show` that need a NAME and are told in words. */
-export const SHOW_IN_WORDS = ["tunnel", "session"] as const;
 
 export interface CommandDefinition {
   /** What stands behind the command's name, options included: each is a line of the usage. */

@@ -6,6 +6,9 @@
 export const SHOW_SUBJECTS = ["tunnels", "sessions", "counters"] as const;
 export type ShowSubject = (typeof SHOW_SUBJECTS)[number];
 
+/** The subjects of `show` that need a NAME and are told in words: the request has the name alone. */
+export const SHOW_IN_WORDS = ["tunnel", "session"] as const;
+
 export interface ShowRequest {
   readonly command: "show";
   readonly what?: ShowSubject;

@@ -3,7 +3,7 @@ import type { Instant } from "../control/core.ts";
 import type { SessionDetails, TunnelDetails } from "../control/details.ts";
 import type { LcceView, SessionView, TunnelView } from "../control/view.ts";
 import type { Datapath, SessionCounters } from "../kernel/datapath.ts";
-import type { AdminReply, ShowRequest } from "./admin-protocol.ts";
+import { type AdminReply, SHOW_IN_WORDS, SHOW_SUBJECTS, type ShowRequest } from "./admin-protocol.ts";
 import {
   type OutcomeReport,
   reportSessionDetails,
@@ -130,7 +130,7 @@ export function buildShowReport(source: ReportSource): ShowReport {
 }
 
 /** What was asked for, in the same shape as the whole: tunnels without a session that was named are left out. */
-export function answerShow(report: ShowReport, { name }: ShowRequest): AdminReply {
+export function answerShow(report: ShowReport, { name, what }: ShowRequest): AdminReply {
   if (name === undefined) return { ok: true, result: report };
   const [tunnelName = "", sessionName] = name.split("/", 2);
   const tunnels = report.tunnels.flatMap((tunnel) => select(tunnel, tunnelName, sessionName));
@@ -139,7 +139,8 @@ export function answerShow(report: ShowReport, { name }: ShowRequest): AdminRepl
     tunnel.name,
     ...tunnel.sessions.flatMap((session) => [session.name, `${tunnel.name}/${session.name}`]),
   ]);
-  return { ok: false, error: `there is no tunnel or session "${name}"${didYouMean(name, known)}` };
+  const meant = what === undefined ? [...known, ...SHOW_SUBJECTS, ...SHOW_IN_WORDS] : known;
+  return { ok: false, error: `there is no tunnel or session "${name}"${didYouMean(name, meant)}` };
 }
 
 /** A name without a slash is that of a tunnel, or of sessions in any tunnel. */

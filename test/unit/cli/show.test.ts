@@ -206,6 +206,17 @@ describe("selection", () => {
       ok: false,
       error: 'there is no tunnel or session "pariss", did you mean "paris"?',
     });
+    expect(answerShow(whole, { command: "show", name: "tunel" })).toEqual({
+      ok: false,
+      error: 'there is no tunnel or session "tunel", did you mean "tunnel"?',
+    });
+    expect(answerShow(whole, { command: "show", name: "countres" })).toMatchObject({
+      error: expect.stringMatching(/did you mean "counters"\?$/),
+    });
+    // Behind a subject it was meant for a name.
+    expect(answerShow(whole, { command: "show", what: "tunnels", name: "tunel" })).toMatchObject({
+      error: 'there is no tunnel or session "tunel"',
+    });
     expect(answerShow(whole, { command: "show", name: "paris/lan7" }).ok).toBe(false);
     expect(answerShow(whole, { command: "show", name: "" }).ok).toBe(false);
   });
