@@ -150,10 +150,21 @@ describe("show", () => {
 });
 
 describe("open and close", () => {
-  test.each(["open", "close"] as const)("%s", async (verb) => {
+  const SAID = {
+    open: {
+      a: "a is being opened; l2tpv3-lcc show tunnel a tells how far it is\n",
+      "a/s": "a/s is being opened; l2tpv3-lcc show session a/s tells how far it is\n",
+    },
+    close: {
+      a: "a is closed; it stays so until l2tpv3-lcc open a\n",
+      "a/s": "a/s is closed; it stays so until l2tpv3-lcc open a/s\n",
+    },
+  } as const;
+
+  test.each(["open", "close"] as const)("%s: a line that says what is done", async (verb) => {
     await startDaemon({ ok: true, result: null });
-    expect(await command(`${verb} a --socket PATH`)).toEqual({ code: 0, out: "", err: "" });
-    expect(await command(`--conf FILE ${verb} a/s`)).toEqual({ code: 0, out: "", err: "" });
+    expect(await command(`${verb} a --socket PATH`)).toEqual({ code: 0, out: SAID[verb].a, err: "" });
+    expect(await command(`--conf FILE ${verb} a/s`)).toEqual({ code: 0, out: SAID[verb]["a/s"], err: "" });
     expect(asked).toEqual([
       { command: verb, tunnel: "a" },
       { command: verb, tunnel: "a", session: "s" },
