@@ -1,7 +1,8 @@
 import { LCCE_KEYS, SESSION_KEYS, TUNNEL_KEYS } from "./keys.ts";
 
 /** What the parser says of a value that is no string, number or truth; of other faults quotes are not the cure. */
-const REASONS = /^(?:invalid value|illegal character in numeric literal|illegal leading zero|each key-value declaration)/;
+const REASONS =
+  /^(?:invalid value|illegal character in numeric literal|illegal leading zero|each key-value declaration)/;
 /** As of names, addresses, paths and durations; with a letter, a dot or a colon it is no slip in a number. */
 const WORD = /^(?=\S*[A-Za-z.:])[\w.:/%@+-]+/;
 const END_OF_VALUE = /^[ \t\r]*(?:$|[#,\]}])/;

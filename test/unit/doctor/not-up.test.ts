@@ -42,11 +42,10 @@ describe("what the running daemon knows", () => {
     const lastError =
       "no answer from 192.0.2.9 port 1701: the peer is dead or cannot be reached, or has another secret";
     expect(of({ state: "idle", lastError })[1]).toMatchObject({ status: "warning", advice });
-    expect(of({ state: "idle", lastError: "", wrongDigests: 3 })[1]).toMatchObject({
-      status: "warning",
-      found: "idle, not up: messages dropped because their digest is missing or wrong: 3",
-      advice,
-    });
+    const dropped =
+      "messages dropped because their digest is missing or wrong: 3; is the secret the same at both ends?";
+    const found = `idle, not up: ${dropped}`;
+    expect(of({ state: "idle", lastError: dropped })[1]).toMatchObject({ status: "warning", found, advice });
   });
 
   test("a session that is not up in a tunnel that is, even where it says something of its own", () => {
