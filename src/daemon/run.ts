@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { listenWithin } from "../config/listen.ts";
 import type { Site } from "../config/site.ts";
 import { Lcce } from "../control/lcce.ts";
@@ -54,9 +55,20 @@ export async function run(options: RunOptions): Promise<number> {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     log.write({ level: "error", event: "start-failed", message });
-    process.stderr.write(`l2tpv3-lcc: ${message}\n`);
+    if (tellsApart()) process.stderr.write(`l2tpv3-lcc: ${message}\n`);
     manager.failed(message);
     return 1;
+  }
+}
+
+/** Whether standard error is read by somebody, or somewhere, that the log on standard output does not reach. */
+function tellsApart(): boolean {
+  if (process.stderr.isTTY) return true;
+  try {
+    const [log, errors] = [fstatSync(1), fstatSync(2)];
+    return log.dev !== errors.dev || log.ino !== errors.ino;
+  } catch {
+    return true;
   }
 }
 
