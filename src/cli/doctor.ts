@@ -51,7 +51,7 @@ async function askDaemon(socket: string): Promise<DaemonAnswer | { readonly erro
 }
 
 /** What of the daemon's report the checks ask about. */
-export function answerFrom({ version, datapath, tunnels }: ShowReport): DaemonAnswer {
+export function answerFrom({ version, datapath, hostname, tunnels }: ShowReport): DaemonAnswer {
   const sessions = tunnels.flatMap(({ netns, sessions: own }) => own.map((session) => ({ ...session, netns })));
   return {
     version,
@@ -63,6 +63,7 @@ export function answerFrom({ version, datapath, tunnels }: ShowReport): DaemonAn
       .map((each) => ({ name: each.interface, netns: each.netns })),
     known: tunnels.map(({ name, sessions: own }) => ({ name, sessions: own.map((session) => session.name) })),
     notUp: tunnels.flatMap(whatIsNotUp),
+    namesakes: tunnels.filter((each) => each.peer_hostname === hostname).map(({ name }) => name),
   };
 }
 

@@ -19,6 +19,8 @@ export interface DaemonAnswer {
   readonly interfaces: readonly { readonly name: string; readonly netns: string | null }[];
   readonly known: readonly KnownTunnel[];
   readonly notUp: readonly NotUp[];
+  /** Tunnels whose peer calls itself by this end's own Host Name. */
+  readonly namesakes: readonly string[];
 }
 
 /** Whether a daemon runs and answers, and what it says of what is not up. */
@@ -28,11 +30,16 @@ export function checkDaemon({ socket, answer, socketExists }: DaemonFacts, plan:
     const { version, datapath, tunnels, established } = answer;
     const up = `${established} of ${tunnels} tunnels established`;
     const running = ok(check, `l2tpv3-lcc ${version} answers at ${socket}: datapath ${datapath}, ${up}`);
-    return [running, ...checkNotUp(answer.notUp, answer.known, plan)];
+    return [running, ...checkNotUp(answer.notUp, answer.known, plan), ...answer.namesakes.map(namesake)];
   }
   if (!socketExists) {
     return [finding(check, "note", `no daemon runs at ${socket}`, "start it with l2tpv3-lcc --conf FILE")];
   }
   const advice = "start the daemon if it does not run; it replaces a socket that was left over";
   return [finding(check, "warning", answer.error, advice)];
+}
+
+function namesake(tunnel: string): Finding {
+  const found = "the peer has the same Host Name as this end: is this file a copy of the other site's?";
+  return finding(`host name of tunnel ${tunnel}`, "warning", found, "give each end its own [lcce] hostname");
 }

@@ -420,6 +420,7 @@ describe("files and the daemon", () => {
       interfaces: [],
       known: [],
       notUp: [],
+      namesakes: [],
     };
     expect(checkDaemon({ socket: "/s", answer, socketExists: true }, DEFAULT_PLAN)).toMatchObject([
       { status: "ok", found: "l2tpv3-lcc 1 answers at /s: datapath kernel, 1 of 2 tunnels established" },

@@ -21,7 +21,16 @@ describe("network namespaces", () => {
   );
   function found(blue: PlaceFacts | PlaceTrouble, interfaces: DaemonAnswer["interfaces"] = []) {
     const known = site.tunnels.map(({ name }) => ({ name, sessions: ["s"] }));
-    const answer = { version: "1", datapath: "kernel", tunnels: 2, established: 1, interfaces, known, notUp: [] };
+    const answer = {
+      version: "1",
+      datapath: "kernel",
+      tunnels: 2,
+      established: 1,
+      interfaces,
+      known,
+      notUp: [],
+      namesakes: [],
+    };
     const route = { mtu: 1500, local: "192.0.2.1", device: "eth7" };
     const peer = { addresses: ["192.0.2.9"], dnsError: undefined, route, ipsec: "none" } as const;
     return diagnose(

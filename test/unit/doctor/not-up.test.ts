@@ -78,6 +78,11 @@ describe("what the running daemon knows", () => {
     );
   });
 
+  test("a peer with this end's own name", () => {
+    expect(of({ peerHostname: "site-a" })[1]).toMatchObject({ check: "host name of tunnel paris", status: "warning" });
+    expect(of({ peerHostname: "site-b" })).toHaveLength(1);
+  });
+
   test("what is in the file and not in the daemon", () => {
     const unknown = { status: "warning", found: "the daemon that runs does not know it", advice: "l2tpv3-lcc reload" };
     expect(of({ sessions: [] }).slice(1)).toEqual([{ check: "session paris/lan42", ...unknown }]);
