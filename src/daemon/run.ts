@@ -9,10 +9,11 @@ import { chooseDatapath } from "./choose-datapath.ts";
 import { SystemEntropy } from "./entropy.ts";
 import { EventFeed } from "./event-feed.ts";
 import { Following } from "./following.ts";
+import { bequeath, untilStopped } from "./hand-over.ts";
 import { Hooks } from "./hooks.ts";
 import { listenAt } from "./listen.ts";
 import { Listeners, listenText } from "./listeners.ts";
-import { type Log, type OpenedLog, openLog } from "./log.ts";
+import { type Log, type LogEntry, type OpenedLog, openLog } from "./log.ts";
 import { MessageTap } from "./message-tap.ts";
 import { Namespaces } from "./namespaces.ts";
 import { Recorder } from "./recorder.ts";
@@ -80,8 +81,8 @@ async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceMan
   const version = packageVersion();
   const recording = recordPath === undefined ? undefined : openRecording(recordPath, log);
   // A recording that begins in the middle could not be replayed.
-  const keeper = recording === undefined ? manager.notifySocket : undefined;
-  const succession = await Succession.open(process.env, keeper, site, log);
+  const isKept = recording === undefined;
+  const succession = await Succession.open(process.env, { notify: manager.notifySocket, isKept }, site, log);
   const events: DatapathEvents = {
     sessionLost: (localSessionId, reason) => shell.accept({ type: "session-refused", localSessionId, reason }),
     tunnelLost: (localControlConnectionId, reason) => shell.tunnelLost(localControlConnectionId, reason),
@@ -145,17 +146,12 @@ async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceMan
     await watches.startCircuits();
     succession?.tellCircuits(lcce, shell);
     shell.accept({ type: "start" });
-    const tunnels = site.tunnels.length === 1 ? "1 tunnel" : `${site.tunnels.length} tunnels`;
-    log.write({
-      level: "info",
-      event: "ready",
-      message: `l2tpv3-lcc ${version} is ready: ${tunnels} from ${configPath}, datapath ${datapath.name}`,
-      details: { datapath: datapath.name, listen: listenWithin(site, undefined).map(listenText).join(" ") },
-    });
+    log.write(readiness(site, version, configPath, datapath.name));
     manager.ready({ view: () => core.view(), alive: () => shell.overdueMs < STUCK_MS && datapath.responds() });
     // After the first SCCRQs are out: the thread is ready before the answers come.
     datapath.prepare();
-    const signal = await untilStopped(signals, { succession, shell }, log, manager);
+    succession?.arrive();
+    const signal = await untilStopped(signals, { succession, shell, hooks, log, manager, configPath });
     const message = `${signal}: closing every control connection; again to stop at once`;
     log.write({ level: "info", event: "stopping", message });
     manager.stopping();
@@ -166,25 +162,19 @@ async function serve(options: RunOptions, ownLog: OpenedLog, manager: ServiceMan
     await admin.close();
     await Promise.race([hooks.finish(), signals.second]);
   } finally {
-    await closeAll();
+    if (succession?.isHeir === true) await bequeath(succession, shell);
+    else await closeAll();
   }
 }
 
-/** Where another process goes on this one just ends. */
-async function untilStopped(
-  signals: StopSignals,
-  { succession, shell }: { readonly succession: Succession | undefined; readonly shell: Shell },
-  log: Log,
-  manager: ServiceManager,
-): Promise<NodeJS.Signals> {
-  const signal = await Promise.race([signals.first, signals.successor]);
-  if (signal !== "SIGUSR2" || succession === undefined) return signal;
-  log.write({ level: "info", event: "handing-over", message: `${signal}: another process goes on from here` });
-  manager.stopping();
-  shell.release();
-  await succession.handOver();
-  // Nothing is closed: tunnels and sessions stay as they are.
-  process.exit(0);
+function readiness(site: Site, version: string, configPath: string, datapath: string): LogEntry {
+  const tunnels = site.tunnels.length === 1 ? "1 tunnel" : `${site.tunnels.length} tunnels`;
+  return {
+    level: "info",
+    event: "ready",
+    message: `l2tpv3-lcc ${version} is ready: ${tunnels} from ${configPath}, datapath ${datapath}`,
+    details: { datapath, listen: listenWithin(site, undefined).map(listenText).join(" ") },
+  };
 }
 
 function openRecording(path: string, log: Log): RecordingFile {

@@ -58,17 +58,25 @@ export class Succession {
   #inherited: Inherited | undefined;
   #circuits: readonly Circuit[];
   #ahead: WriteAhead | undefined;
+  #hasArrived = false;
 
-  /** `undefined`: whoever started the daemon keeps nothing for it. */
+  /**
+   * `undefined`: whoever started the daemon keeps nothing for it, or it is not to be kept (`isKept`). What an earlier process
+   * has left is given up then.
+   */
   static async open(
     environment: NodeJS.ProcessEnv,
-    notify: NotifySocket | undefined,
+    { notify, isKept }: { readonly notify: NotifySocket | undefined; readonly isKept: boolean },
     site: Pick<Site, "tunnels">,
     log: Pick<Log, "write">,
   ): Promise<Succession | undefined> {
-    const directory = environment["RUNTIME_DIRECTORY"]?.split(":")[0];
-    if (notify === undefined || directory === undefined || environment["FDSTORE"] === "0") return undefined;
+    if (notify === undefined) return undefined;
     const sockets = new KeptSockets(notify, environment, process.pid);
+    const directory = environment["RUNTIME_DIRECTORY"]?.split(":")[0];
+    if (!isKept || directory === undefined) {
+      await sockets.discard();
+      return undefined;
+    }
     const journal = new StateJournal(join(directory, FILE), bootId());
     const tries = new Tries(join(directory, TRIES));
     const inherited = readState({ sockets, journal, tries, log }, site);
@@ -91,6 +99,22 @@ export class Succession {
   /** What the datapath must not take for something left behind. */
   get adopted(): Adopted {
     return this.#inherited === undefined ? NOTHING : adoptedOf(this.#inherited.lcce);
+  }
+
+  /** An earlier process was taken over from, and this one has not `arrive`d yet. */
+  get isHeir(): boolean {
+    return this.#inherited !== undefined && !this.#hasArrived;
+  }
+
+  /** Everything is open: from now on it is this process that closes it. */
+  arrive(): void {
+    this.#hasArrived = true;
+  }
+
+  /** Another process could go on from what is written down. */
+  get isUsable(): boolean {
+    this.commit();
+    return this.#ahead?.usable === true;
   }
 
   /** The core, where the earlier process left it. */
@@ -192,8 +216,11 @@ function readState({ sockets, journal, tries, log }: Means, site: Pick<Site, "tu
     const records = journal.read();
     if (records === undefined && !sockets.inherited) return undefined;
     if (records === undefined) throw new Error("it has left no state");
-    if (!sockets.inherited) throw new Error("nobody has kept its sockets");
-    const inherited = inheritedFrom(savedState(records), site);
+    const saved = savedState(records);
+    // Without any there is still what an administrator has closed.
+    const wantsSockets = saved.lcce.connections.some(({ socket }) => socket !== 0);
+    if (wantsSockets && !sockets.inherited) throw new Error("nobody has kept its sockets");
+    const inherited = inheritedFrom(saved, site);
     tries.begin();
     return inherited;
   } catch (error) {

@@ -54,6 +54,11 @@ export class WriteAhead {
     this.#log = log;
   }
 
+  /** What is written can be gone on from. */
+  get usable(): boolean {
+    return !this.#broken;
+  }
+
   /** The core to be used in the place of the one that is watched. */
   watch(core: Core): Core {
     return new WatchedCore(core, (input, effects) => this.#turn(input, effects));

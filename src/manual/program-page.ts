@@ -9,6 +9,10 @@ const SIGNALS: readonly (readonly [signal: string, text: string])[] = [
     "Closes every control connection with a StopCCN, removes every interface and ends with exit code 0. A second one does not wait for the peers.",
   ],
   ["SIGHUP", "Does what reload does; where the daemon runs on a terminal, whose end this is, what SIGTERM does."],
+  [
+    "SIGUSR2",
+    "Leaves everything as it is for another process to go on from, and ends with exit code 75: the restart of a service manager that keeps sockets. Without one, or with a configuration file that is wrong by now, what SIGTERM does.",
+  ],
 ];
 
 const CAPABILITIES =
@@ -44,10 +48,15 @@ export const PROGRAM_PAGE: Page = {
     ...entry("0", "Done."),
     ...entry("1", "Failed, with one line on standard error that says why."),
     ...entry("2", "Wrong usage or configuration."),
+    ...entry("75", "Ended by SIGUSR2: another process is to go on."),
     heading("FILES"),
     ...entry(
       bold(DEFAULT_ADMIN_SOCKET),
       "The admin socket where no other is configured: owner and group alone may use it.",
+    ),
+    ...entry(
+      bold("$RUNTIME_DIRECTORY/state"),
+      "What the next process goes on from, where a service manager keeps the sockets (NOTIFY_SOCKET, FDSTORE=1). No secret of the configuration is in it.",
     ),
     heading("STANDARDS"),
     ...paragraphs("RFC 3931 (L2TPv3), RFC 4719 (Ethernet over L2TPv3), RFC 5641 (Circuit Status)."),

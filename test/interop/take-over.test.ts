@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { serialize } from "node:v8";
 import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -90,7 +91,7 @@ describe.skipIf(missing !== undefined)(`one process after the other${missing ? `
       for (let round = 0; round < 3; round++) {
         // Longer than between two messages: some come while nobody is there to answer.
         await pause(700);
-        expect(await paris.stop(signal)).toMatchObject(signal === "SIGKILL" ? { signal } : { code: 0 });
+        expect(await paris.stop(signal)).toMatchObject(signal === "SIGKILL" ? { signal } : { code: 75 });
         await pause(50);
         startParis(configuration);
         await paris.untilLogged("it takes over", UP_MS, ({ event }) => event === "taken-over");
@@ -218,6 +219,69 @@ describe.skipIf(missing !== undefined)(`one process after the other${missing ? `
     startParis(configuration.replaceAll("tunnel.lyon", "tunnel.elsewhere"));
     await lyon.untilLogged("StopCCN", UP_MS, ({ message }) => message.includes("removed from the configuration"));
     expect((await paris.untilUp(UP_MS)).local_ccid).not.toBe(before.local_ccid);
+  }, 60_000);
+
+  test("a start that fails leaves what it took over to the next one", async () => {
+    const configuration = both({ tunnel: `${SECRET}\n${PATIENCE}` });
+    startParis(configuration);
+    const before = await idsOf(paris);
+    await paris.stop("SIGUSR2");
+    startParis(configuration.replace("127.0.0.1:9101", "192.0.2.77:9101"));
+    expect(await paris.exited).toMatchObject({ code: 1 });
+    expect(paris.log.map(({ event }) => event)).toEqual(expect.arrayContaining(["taken-over", "start-failed"]));
+    startParis(configuration);
+    expect(await idsOf(paris)).toEqual(before);
+    expect(lyon.log.filter(({ event }) => event === "control-connection-established")).toHaveLength(1);
+    expect(troubles(lyon)).toEqual([]);
+  }, 60_000);
+
+  test("one that records begins anew, and has the ports of the one before", async () => {
+    const configuration = both({ tunnel: SECRET });
+    startParis(configuration);
+    const before = await idsOf(paris);
+    await paris.stop("SIGUSR2");
+    const { namespace } = sites.paris;
+    const args = ["--record", join(sites.directory, "recording")];
+    paris = new DaemonProcess(manager.spawner(namespace), {
+      name: "recording",
+      directory: sites.directory,
+      configuration,
+      args,
+    });
+    expect((await idsOf(paris)).local_ccid).not.toBe(before.local_ccid);
+    manager.read();
+    expect([...manager.kept.keys()]).toEqual([]);
+    // Nobody can go on from a recording: the peer is told.
+    expect(await paris.stop("SIGUSR2")).toMatchObject({ code: 0 });
+    await lyon.untilLogged("StopCCN", UP_MS, ({ message }) => message.includes("the peer is being shut down"));
+  }, 60_000);
+
+  test("what an administrator has closed stays closed, although there is no socket to be kept", async () => {
+    const configuration = both({}).replace("[lcce]", "[lcce]\nlisten = []");
+    startParis(configuration);
+    await paris.untilUp(UP_MS);
+    expect(await paris.command("close", "lyon")).toMatchObject({ code: 0 });
+    await until("nothing is kept", UP_MS, () => {
+      manager.read();
+      return manager.kept.size === 0;
+    });
+    await paris.stop("SIGUSR2");
+    startParis(configuration);
+    await paris.untilLogged("ready", UP_MS, ({ event }) => event === "ready");
+    await pause(1_500);
+    const tunnel = await paris.untilTunnel("the tunnel", UP_MS, () => true);
+    expect(tunnel).toMatchObject({ state: "idle", last_error: "closed by the administrator" });
+  }, 60_000);
+
+  test("with a file that is wrong by now SIGUSR2 closes everything, for nobody could go on", async () => {
+    const configuration = both({ tunnel: PATIENCE });
+    startParis(configuration);
+    await paris.untilUp(UP_MS);
+    writeFileSync(paris.configurationFile, `${configuration}\nnonsense`);
+    expect(await paris.stop("SIGUSR2")).toMatchObject({ code: 0 });
+    const line = paris.log.find(({ event }) => event === "not-handed-over");
+    expect(line).toMatchObject({ level: "warn", message: expect.stringContaining("no valid TOML") });
+    await lyon.untilLogged("StopCCN", UP_MS, ({ message }) => message.includes("the peer is being shut down"));
   }, 60_000);
 
   test.skipIf(!tap.available)(
