@@ -1,6 +1,7 @@
 import type { Site } from "../config/site.ts";
 import { type Change, isAnew, sessionChanges, tunnelChanges } from "../control/changes.ts";
 import type { SessionConfiguration, TunnelConfiguration } from "../control/configuration.ts";
+import { same } from "../control/same.ts";
 import { differences, nameIn } from "./site-differences.ts";
 
 /** What a reload does, or would do, with one part of the configuration. Names of keys, never their values. */
@@ -80,7 +81,7 @@ function tunnelPlan(
     return [...anew, ...described(of, others, "anew", "closed and opened anew"), ...withTunnel(before, after, given)];
   }
   return [
-    ...described(of, named("in-place"), "in-place", "applied at once"),
+    ...described(of, named("in-place"), "in-place", isAbrupt(before, after) ? ABRUPT : "applied at once"),
     ...described(
       of,
       named("next"),
@@ -89,6 +90,15 @@ function tunnelPlan(
     ),
     ...sessionsPlan(before, after, given),
   ];
+}
+
+const ABRUPT =
+  "applied at once; what a peer says that has not got the new secret yet is dropped (secret_previous keeps the old one meanwhile)";
+
+/** The secret in force is none of the new ones: there is no time in which both ends may be changed one after the other. */
+function isAbrupt({ authentication: { secrets: before } }: TunnelConfiguration, after: TunnelConfiguration): boolean {
+  const [current] = before;
+  return current !== undefined && !after.authentication.secrets.some((secret) => same(secret, current));
 }
 
 function opening(tunnel: TunnelConfiguration): string {

@@ -51,13 +51,20 @@ const LAN = "tunnel.paris.session.lan42";
 const CALLED_ANEW = "ended and called anew";
 const OPENED_ANEW = "closed and opened anew";
 const NEXT = "from its next control connection on (l2tpv3-lcc close paris, then open)";
+const ABRUPTLY =
+  "applied at once; what a peer says that has not got the new secret yet is dropped (secret_previous keeps the old one meanwhile)";
 const QUIETLY = "applied without re-signalling";
 
 describe("each change is told in a line", () => {
   const ROWS: readonly (readonly [before: string, after: string, lines: readonly string[]])[] = [
     [TUNNEL, TUNNEL, []],
     // Secrets.
-    [`${TUNNEL}secret = "a"`, `${TUNNEL}secret = "b"`, [`${PARIS}: secret changed: applied at once`]],
+    [`${TUNNEL}secret = "a"`, `${TUNNEL}secret = "b"`, [`${PARIS}: secret changed: ${ABRUPTLY}`]],
+    [
+      `${TUNNEL}secret = "a"`,
+      `${TUNNEL}secret = "b"\nsecret_previous = "a"`,
+      [`${PARIS}: secret changed: applied at once`],
+    ],
     [
       `${TUNNEL}secret = "a"`,
       `${TUNNEL}secret = "a"\ndigest = "sha1"\nhidden = true`,
@@ -214,7 +221,7 @@ describe("each change is told in a line", () => {
     const reloader = begun(`${TUNNEL}secret_file = "paris.secret"`);
     expect(reloader.reload()).toEqual(NOTHING);
     writeFileSync(secret, "after\n");
-    expect(reloader.reload().changes).toMatchObject([{ text: `${PARIS}: secret changed: applied at once` }]);
+    expect(reloader.reload().changes).toMatchObject([{ text: `${PARIS}: secret changed: ${ABRUPTLY}` }]);
     expect(followed.at(-1)?.tunnels).toMatchObject([{ authentication: { secrets: [octets("after")] } }]);
   });
 
@@ -259,7 +266,7 @@ test("the log tells the same, and no secret", () => {
   expect(log.map(({ level, message }) => `${level} ${message}`)).toEqual([
     "info nothing has changed",
     "warn lcce.metrics: needs a restart",
-    "info tunnel.paris: secret, chap_password changed: applied at once",
+    `info ${PARIS}: secret, chap_password changed: ${ABRUPTLY}`,
     "info tunnel.paris: receive_window changed: from its next control connection on (l2tpv3-lcc close paris, then open)",
   ]);
   expect(JSON.stringify(log)).not.toContain("xyzzy");
