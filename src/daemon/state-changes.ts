@@ -38,6 +38,8 @@ export class StateChanges {
   /** Whose configuration was written. */
   readonly #remembered = new Set<string>();
   readonly #tunnels = new Map<string, WrittenTunnel>();
+  /** By local Session ID, of the sessions as they were written: the tunnel's name. */
+  readonly #owners = new Map<number, string>();
   readonly #timers = new Map<string, Instant>();
   /** Of each connection: the messages that wait. */
   readonly #waiting = new Map<number, ReadonlySet<number>>();
@@ -53,6 +55,11 @@ export class StateChanges {
   configure(tunnels: readonly TunnelConfiguration[]): void {
     this.#configurations = byName(tunnels);
     this.#remembered.clear();
+  }
+
+  /** Whose session was written with this local Session ID; `undefined`: nobody's. */
+  tunnelOf(localSessionId: number): string | undefined {
+    return this.#owners.get(localSessionId);
   }
 
   /** Only of tunnels that `isTouched`, and of timers. To be written as a whole. */
@@ -111,16 +118,24 @@ export class StateChanges {
       const written = sessions.get(state.name);
       if (written !== undefined && isSameSession(state, written.state)) continue;
       const key = written?.key ?? sessionKey(tunnel, state.name);
+      this.#disown(tunnel, written);
+      if (state.localSessionId !== 0) this.#owners.set(state.localSessionId, tunnel);
       sessions.set(state.name, { key, state: copyOfSession(state) });
       yield [key, { tunnel, state }];
     }
     if (sessions.size === states.length) return;
     const names = new Set(states.map(({ name }) => name));
-    for (const [name, { key }] of sessions) {
+    for (const [name, written] of sessions) {
       if (names.has(name)) continue;
       sessions.delete(name);
-      yield [key, undefined];
+      this.#disown(tunnel, written);
+      yield [written.key, undefined];
     }
+  }
+
+  #disown(tunnel: string, written: Written | undefined): void {
+    const id = written?.state.localSessionId ?? 0;
+    if (this.#owners.get(id) === tunnel) this.#owners.delete(id);
   }
 
   *#connectionChanges(tunnel: string, states: readonly ConnectionState[]): Generator<Change> {
@@ -169,7 +184,10 @@ export class StateChanges {
       if (names.has(name)) continue;
       this.#tunnels.delete(name);
       for (const id of [...connections]) yield* this.#forgetConnection(id, connections);
-      for (const { key } of sessions.values()) yield [key, undefined];
+      for (const written of sessions.values()) {
+        this.#disown(name, written);
+        yield [written.key, undefined];
+      }
       for (const key of [tunnelKey(name), configurationKey(name)]) yield [key, undefined];
     }
   }

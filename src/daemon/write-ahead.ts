@@ -36,9 +36,9 @@ export class WriteAhead {
   #turned = true;
   /** By local Control Connection ID: the tunnel's name. */
   #connections = new Map<number, string>();
-  /** By local Session ID, of those that the datapath was asked for. */
-  readonly #sessions = new Map<number, string>();
-  #broken = false;
+  /** By local Session ID: the tunnel's name, of those that the datapath was asked for since the last commit. */
+  readonly #asked = new Map<number, string>();
+  #usable = true;
 
   /** `salt`: see `remembered`. */
   constructor(
@@ -54,9 +54,12 @@ export class WriteAhead {
     this.#log = log;
   }
 
-  /** What is written can be gone on from. */
+  /**
+   * Whether a next process may go on from what is written: not from what could not be kept right (`state-not-kept`), and not from
+   * a daemon that says goodbye (`shutdown`). Once false it remains so.
+   */
   get usable(): boolean {
-    return !this.#broken;
+    return this.#usable;
   }
 
   /** The core to be used in the place of the one that is watched. */
@@ -66,7 +69,7 @@ export class WriteAhead {
 
   /** Everything that the turns so far have brought is written when this returns. */
   commit(): void {
-    if (!this.#turned || this.#broken) return;
+    if (!this.#turned || !this.#usable) return;
     this.#turned = false;
     try {
       const state = this.#source.save();
@@ -77,6 +80,7 @@ export class WriteAhead {
       this.#giveUp(error);
     }
     this.#touched.clear();
+    this.#asked.clear();
     this.#everything = false;
   }
 
@@ -90,17 +94,18 @@ export class WriteAhead {
 
   /** From a daemon that says goodbye to everybody nobody goes on. */
   #stop(): void {
-    this.#broken = true;
+    this.#usable = false;
     try {
       this.#journal.remove();
     } catch {
-      // What is left is cut off in the middle, or of no use for its sockets are others.
+      // What is left may say what was true once: that is why there is `usable`.
     }
   }
 
   #turn(input: Input | undefined, effects: readonly Effect[]): void {
-    this.#turned = true;
     if (input?.type === "shutdown") this.#stop();
+    if (!this.#usable) return;
+    this.#turned = true;
     if (input !== undefined) this.#touchBy(input);
     for (const effect of effects) this.#touchBy(effect);
   }
@@ -111,9 +116,8 @@ export class WriteAhead {
     else if (subject.type === "create-session") {
       const { localControlConnectionId, localSessionId } = subject.session;
       const tunnel = this.#touchConnection(localControlConnectionId);
-      if (tunnel !== undefined) this.#sessions.set(localSessionId, tunnel);
-    } else if (subject.type === "delete-session") this.#forgetSession(subject.localSessionId);
-    else if ("tunnel" in subject) this.#touch(subject.tunnel);
+      if (tunnel !== undefined) this.#asked.set(localSessionId, tunnel);
+    } else if ("tunnel" in subject) this.#touch(subject.tunnel);
     else if ("localControlConnectionId" in subject) this.#touchConnection(subject.localControlConnectionId);
     else if ("localSessionId" in subject) this.#touchSession(subject.localSessionId);
     else if (!("octets" in subject) && subject.type !== "log") this.#everything = true;
@@ -130,16 +134,11 @@ export class WriteAhead {
     return tunnel;
   }
 
-  /** One that an earlier process had asked for may be anybody's. */
+  /** One that is neither new nor written may be anybody's. */
   #touchSession(id: number): void {
-    const tunnel = this.#sessions.get(id);
+    const tunnel = this.#asked.get(id) ?? this.#changes.tunnelOf(id);
     if (tunnel === undefined) this.#everything = true;
     this.#touch(tunnel);
-  }
-
-  #forgetSession(id: number): void {
-    this.#touchSession(id);
-    this.#sessions.delete(id);
   }
 
   /** Connections that have come or gone belong to tunnels that have changed, whoever told. */

@@ -1,11 +1,14 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { LcceConfiguration } from "../../../src/control/configuration.ts";
 import type { Core } from "../../../src/control/core.ts";
 import { Lcce, type LcceState } from "../../../src/control/lcce.ts";
 import type { LogEntry } from "../../../src/daemon/log.ts";
 import { type Change, savedState } from "../../../src/daemon/saved-state.ts";
-import { JournalError } from "../../../src/daemon/state-journal.ts";
+import { JournalError, StateJournal } from "../../../src/daemon/state-journal.ts";
 import { WriteAhead } from "../../../src/daemon/write-ahead.ts";
 import { authentication, SECRET } from "../../support/authenticated-sites.ts";
 import { A, B, lcce, session, tunnel } from "../../support/sites.ts";
@@ -100,6 +103,40 @@ test("what is on paper is what the core knows, after every turn on a bad link", 
   }
 });
 
+test("whatever a crash leaves of it, on paper is what the core knew at some commit", () => {
+  const folder = mkdtempSync(join(tmpdir(), "l2tpv3-lcc-ahead-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "state");
+  const link = new VirtualLink();
+  const configurations = sites();
+  const a = link.add(A, configurations[A]);
+  link.add(B, configurations[B]);
+  const { paper } = keep(a, link, configurations[A], () => {});
+  const journal = new StateJournal(path, "boot");
+  const states: { readonly size: number; readonly state: LcceState }[] = [];
+  vi.spyOn(paper, "append").mockImplementation((changes) => {
+    const state: LcceState = comparable(a.core.save());
+    journal.append(changes);
+    states.push({ size: statSync(path).size, state });
+  });
+  link.start();
+  link.run(100_000);
+  a.receive({ type: "close", tunnel: "b" });
+  link.run(60_000);
+  const octets = readFileSync(path);
+  expect(states.at(-1)?.size).toBe(octets.length);
+  expect(states.length).toBeGreaterThan(20);
+  for (const [index, { size, state }] of states.entries()) {
+    const former = states[index - 1];
+    if (former === undefined) continue;
+    for (let length = size; length >= former.size; length -= Math.ceil((size - former.size) / 4) || 1) {
+      writeFileSync(path, octets.subarray(0, length));
+      const records = new StateJournal(path, "boot").read() ?? new Map();
+      expect(comparable(savedState(records).lcce), `${length} octets`).toEqual(length === size ? state : former.state);
+    }
+  }
+});
+
 test("of a tunnel that nothing happens to nothing is written", () => {
   const link = new VirtualLink();
   const configurations = sites();
@@ -121,7 +158,27 @@ test("of a tunnel that nothing happens to nothing is written", () => {
   expect([...paper.records.keys()].filter((key) => key.startsWith("session "))).toHaveLength(3);
 });
 
-test("from a daemon that says goodbye nobody goes on", () => {
+/** Names of tunnels that have been looked at meanwhile. */
+function lookedAt(paper: Paper, act: () => void): ReadonlySet<string> {
+  const keys: string[] = [];
+  const append = paper.append.bind(paper);
+  const spy = vi.spyOn(paper, "append").mockImplementation((changes) => {
+    const all = [...changes];
+    keys.push(...all.map(([key]) => key));
+    append(all);
+  });
+  act();
+  spy.mockRestore();
+  return new Set(keys.filter((key) => key.startsWith("tunnel ")));
+}
+
+const localIdOf = (node: VirtualNode, name: string) =>
+  node.core
+    .save()
+    .tunnels.flatMap(({ sessions }) => sessions)
+    .find((each) => each.name === name)?.localSessionId ?? 0;
+
+test("an id means its session's tunnel for as long as the session has it, however it ends", () => {
   const link = new VirtualLink();
   const configurations = sites();
   const a = link.add(A, configurations[A]);
@@ -129,10 +186,69 @@ test("from a daemon that says goodbye nobody goes on", () => {
   const { paper } = keep(a, link, configurations[A], () => {});
   link.start();
   link.run(5_000);
+  const created = (localSessionId: number) =>
+    lookedAt(paper, () => a.receive({ type: "session-created", localSessionId }));
+  const former = localIdOf(a, "x");
+  expect(former).not.toBe(0);
+  expect(created(former)).toEqual(new Set(["tunnel b"]));
+
+  // The connection is lost as a whole, and another one comes.
+  const [{ localControlConnectionId } = { localControlConnectionId: 0 }] = a.core.save().connections;
+  a.receive({ type: "tunnel-refused", localControlConnectionId, reason: "somebody has deleted it" });
+  link.run(60_000);
+  const later = localIdOf(a, "x");
+  expect([0, former]).not.toContain(later);
+  expect(created(later)).toEqual(new Set(["tunnel b"]));
+  expect(created(former)).toEqual(new Set(["tunnel b", "tunnel c"]));
+
+  const other = localIdOf(a, "y");
+  const [b, c] = configurations[A].tunnels;
+  if (b === undefined || c === undefined) throw new Error("unreachable");
+  a.receive({ type: "configuration-changed", tunnels: [{ ...b, sessions: SESSIONS.slice(1) }, c] });
+  expect(created(later)).toEqual(new Set(["tunnel b", "tunnel c"]));
+  expect(created(other)).toEqual(new Set(["tunnel b"]));
+  a.receive({ type: "configuration-changed", tunnels: [c] });
+  expect(created(other)).toEqual(new Set(["tunnel c"]));
+});
+
+test("an id that the datapath has refused means nothing any more", () => {
+  const link = new VirtualLink();
+  const configurations = sites();
+  const a = link.add(A, configurations[A]);
+  link.add(B, configurations[B]);
+  const { paper } = keep(a, link, configurations[A], () => {});
+  const refused: number[] = [];
+  a.datapath = {
+    ...a.datapath,
+    refuseSession: ({ localSessionId }) => {
+      refused.push(localSessionId);
+      return "no such device";
+    },
+  };
+  link.start();
+  link.run(30_000);
+  expect(new Set(refused).size).toBeGreaterThan(2);
+  for (const localSessionId of refused) {
+    const tunnels = lookedAt(paper, () => a.receive({ type: "session-created", localSessionId }));
+    expect(tunnels).toEqual(new Set(["tunnel b", "tunnel c"]));
+  }
+});
+
+test("from a daemon that says goodbye nobody goes on", () => {
+  const link = new VirtualLink();
+  const configurations = sites();
+  const a = link.add(A, configurations[A]);
+  link.add(B, configurations[B]);
+  const { paper, ahead } = keep(a, link, configurations[A], () => {});
+  link.start();
+  link.run(5_000);
   expect(paper.removed).toBe(false);
+  expect(ahead.usable).toBe(true);
   const append = vi.spyOn(paper, "append");
   a.receive({ type: "shutdown" });
+  expect(ahead.usable).toBe(false);
   link.run(5_000);
+  expect(ahead.usable).toBe(false);
   expect(paper.removed).toBe(true);
   expect(append).not.toHaveBeenCalled();
 });
@@ -178,9 +294,12 @@ test("a paper that nothing can be written on is thrown away, once, and said so",
   const ahead = new WriteAhead(core, paper, configuration.tunnels, SALT, { write: (entry) => entries.push(entry) });
   const watched = ahead.watch(core);
   watched.receive({ type: "start" }, 0);
+  expect(ahead.usable).toBe(true);
   ahead.commit();
+  expect(ahead.usable).toBe(false);
   watched.expire(10_000);
   ahead.commit();
+  expect(ahead.usable).toBe(false);
   expect(append).toHaveBeenCalledTimes(1);
   expect(paper.removed).toBe(true);
   expect(entries).toMatchObject([
