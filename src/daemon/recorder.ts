@@ -2,10 +2,10 @@ import { ProtocolError } from "../avp/protocol-error.ts";
 import { sanitiseMessage, type Witness } from "../avp/sanitise.ts";
 import type { LcceConfiguration } from "../control/configuration.ts";
 import type { Core, Effect, Entropy, Input, Instant } from "../control/core.ts";
-import type { LcceView } from "../control/view.ts";
 import type { Lines } from "./recording-file.ts";
 import { type Draw, FORMAT, hexOf, type RecordingEntry, writeEntry, writeHeader } from "./recording-format.ts";
 import { RecordingStandIns, tunnelsWithoutCookies } from "./stand-ins.ts";
+import { WrappedCore } from "./wrapped-core.ts";
 
 type DatagramInput = Extract<Input, { readonly type: "datagram" }>;
 
@@ -49,7 +49,7 @@ export class Recorder {
 
   /** The core to be used in the place of the one that is recorded. */
   core(recorded: RecordableCore): Core {
-    return new RecordingCore(recorded, this);
+    return new WrappedCore(recorded, (now, input, turn) => this.record(now, input, recorded, turn));
   }
 
   /** An input, or `undefined` for expire, and what the core does with it: that it throws is no reason to lose it. */
@@ -112,35 +112,5 @@ function witnessesOf(input: DatagramInput, core: RecordableCore): readonly Witne
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return [];
-  }
-}
-
-class RecordingCore implements Core {
-  readonly #core: RecordableCore;
-  readonly #recorder: Recorder;
-
-  constructor(core: RecordableCore, recorder: Recorder) {
-    this.#core = core;
-    this.#recorder = recorder;
-  }
-
-  receive(input: Input, now: Instant): readonly Effect[] {
-    return this.#recorder.record(now, input, this.#core, () => this.#core.receive(input, now));
-  }
-
-  expire(now: Instant): readonly Effect[] {
-    return this.#recorder.record(now, undefined, this.#core, () => this.#core.expire(now));
-  }
-
-  nextDeadline(): Instant | undefined {
-    return this.#core.nextDeadline();
-  }
-
-  idle(): boolean {
-    return this.#core.idle();
-  }
-
-  view(tunnel?: string): LcceView {
-    return this.#core.view(tunnel);
   }
 }

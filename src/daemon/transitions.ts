@@ -1,6 +1,7 @@
 import type { HookEvent } from "../config/site.ts";
-import type { Core, Effect, Input, Instant } from "../control/core.ts";
-import type { LcceView, SessionView, TunnelView } from "../control/view.ts";
+import type { Core, Effect, Input } from "../control/core.ts";
+import type { SessionView, TunnelView } from "../control/view.ts";
+import { watchedCore } from "./wrapped-core.ts";
 
 /** Something that people outside want to hear of. */
 export interface Transition {
@@ -51,7 +52,7 @@ export class Transitions {
   watch(core: Core): Core {
     this.#core = core;
     this.#begin();
-    return new WatchedCore(core, (input, effects) => this.#turn(input, effects));
+    return watchedCore(core, (input, effects) => this.#turn(input, effects));
   }
 
   #turn(input: Input | undefined, effects: readonly Effect[]): void {
@@ -79,40 +80,6 @@ export class Transitions {
       for (const transition of transitionsBetween(before, now)) this.#tell(transition);
     }
     this.#touched.clear();
-  }
-}
-
-class WatchedCore implements Core {
-  readonly #core: Core;
-  readonly #heard: (input: Input | undefined, effects: readonly Effect[]) => void;
-
-  constructor(core: Core, heard: (input: Input | undefined, effects: readonly Effect[]) => void) {
-    this.#core = core;
-    this.#heard = heard;
-  }
-
-  receive(input: Input, now: Instant): readonly Effect[] {
-    const effects = this.#core.receive(input, now);
-    this.#heard(input, effects);
-    return effects;
-  }
-
-  expire(now: Instant): readonly Effect[] {
-    const effects = this.#core.expire(now);
-    this.#heard(undefined, effects);
-    return effects;
-  }
-
-  nextDeadline(): Instant | undefined {
-    return this.#core.nextDeadline();
-  }
-
-  idle(): boolean {
-    return this.#core.idle();
-  }
-
-  view(tunnel?: string): LcceView {
-    return this.#core.view(tunnel);
   }
 }
 

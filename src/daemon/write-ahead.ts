@@ -1,10 +1,10 @@
 import type { TunnelConfiguration } from "../control/configuration.ts";
-import type { Core, Effect, Input, Instant } from "../control/core.ts";
+import type { Core, Effect, Input } from "../control/core.ts";
 import type { LcceState } from "../control/lcce.ts";
-import type { LcceView } from "../control/view.ts";
 import type { Log } from "./log.ts";
 import type { Change } from "./saved-state.ts";
 import { StateChanges } from "./state-changes.ts";
+import { watchedCore } from "./wrapped-core.ts";
 
 /** Where in a control message the Control Connection ID stands (RFC 3931 3.2.1). */
 const CCID_OFFSET = 4;
@@ -64,7 +64,7 @@ export class WriteAhead {
 
   /** The core to be used in the place of the one that is watched. */
   watch(core: Core): Core {
-    return new WatchedCore(core, (input, effects) => this.#turn(input, effects));
+    return watchedCore(core, (input, effects) => this.#turn(input, effects));
   }
 
   /** Everything that the turns so far have brought is written when this returns. */
@@ -157,38 +157,4 @@ export class WriteAhead {
 function connectionIdOf(octets: Uint8Array): number {
   if (octets.length < CCID_OFFSET + 4) return 0;
   return new DataView(octets.buffer, octets.byteOffset).getUint32(CCID_OFFSET);
-}
-
-class WatchedCore implements Core {
-  readonly #core: Core;
-  readonly #heard: (input: Input | undefined, effects: readonly Effect[]) => void;
-
-  constructor(core: Core, heard: (input: Input | undefined, effects: readonly Effect[]) => void) {
-    this.#core = core;
-    this.#heard = heard;
-  }
-
-  receive(input: Input, now: Instant): readonly Effect[] {
-    const effects = this.#core.receive(input, now);
-    this.#heard(input, effects);
-    return effects;
-  }
-
-  expire(now: Instant): readonly Effect[] {
-    const effects = this.#core.expire(now);
-    this.#heard(undefined, effects);
-    return effects;
-  }
-
-  nextDeadline(): Instant | undefined {
-    return this.#core.nextDeadline();
-  }
-
-  idle(): boolean {
-    return this.#core.idle();
-  }
-
-  view(tunnel?: string): LcceView {
-    return this.#core.view(tunnel);
-  }
 }

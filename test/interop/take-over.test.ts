@@ -1,7 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { serialize } from "node:v8";
-import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TunnelReport } from "../../src/daemon/show-report.ts";
 import { probeUserspace } from "../../src/kernel/tap.ts";
@@ -152,8 +150,8 @@ describe.skipIf(missing !== undefined)(`one process after the other${missing ? `
       (octets: Buffer) => Buffer.concat([octets.subarray(0, 200), Buffer.alloc(3, 0x55), octets.subarray(203)]),
       /damaged/,
     ],
-    ["of another format", () => ofAnotherFormat(), /format/],
-    ["something else", () => Buffer.from("something else, and long enough to be read"), /damaged|left no state/],
+    ["of another format", ofAnotherFormat, /format/],
+    ["something else", () => Buffer.from("something else, and long enough to be read"), /no state of this program/],
   ] as const)(
     "a state that is %s: everything begins anew, and the log says so",
     async (_, change, reason) => {
@@ -309,10 +307,7 @@ function sessionIds(session: { readonly local_session_id: number; readonly remot
 }
 
 /** As a program of the future might write it. */
-function ofAnotherFormat(): Buffer {
-  const body = serialize({ magic: "l2tpv3-lcc state", format: 999, boot: "" });
-  const prefix = Buffer.alloc(8);
-  prefix.writeUInt32LE(body.length, 0);
-  prefix.writeUInt32LE(crc32(body), 4);
-  return Buffer.concat([prefix, body]);
+function ofAnotherFormat(octets: Buffer): Buffer {
+  const text = octets.toString("latin1").replace(/^l2tpv3-lcc state \d+\n/, "l2tpv3-lcc state 999\n");
+  return Buffer.from(text, "latin1");
 }
