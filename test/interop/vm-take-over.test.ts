@@ -3,7 +3,7 @@ import { BOOT_TIMEOUT_MS, passSystemdBoot } from "../support/vm-checks.ts";
 import { vmUnavailable } from "./vm/lab.ts";
 
 const unavailable = vmUnavailable();
-const BOOT = { script: "take-over.sh", versions: ["0.1.0"], checks: 37, timeoutMs: BOOT_TIMEOUT_MS };
+const BOOT = { script: "take-over.sh", versions: ["0.1.0", "0.1.1"], checks: 42, timeoutMs: BOOT_TIMEOUT_MS };
 
 describe.skipIf(unavailable !== undefined)(
   `one process of the service after the other in the VM${unavailable === undefined ? "" : ` (${unavailable})`}`,
@@ -11,7 +11,7 @@ describe.skipIf(unavailable !== undefined)(
     test.each([
       ["Debian 12: systemd 252, Linux 6.1", "bookworm"],
       ["Debian 13: systemd 257, Linux 6.12", "trixie"],
-    ] as const)("%s: restart and kill -9 during traffic", { timeout: BOOT_TIMEOUT_MS }, (_title, release) =>
+    ] as const)("%s: restart, kill -9 and upgrade during traffic", { timeout: BOOT_TIMEOUT_MS }, (_title, release) =>
       passSystemdBoot({ ...BOOT, release }),
     );
   },

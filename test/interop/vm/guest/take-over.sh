@@ -110,6 +110,14 @@ check_equal "the same ids after kill -9" "$(ids)" "$ids_before"
 check_equal "the same in the kernel after kill -9" "$(in_kernel)" "$kernel_before"
 check_equal "systemd counts two restarts" "$(property NRestarts)" 2
 
+pid=$(property MainPID)
+moment "the upgrade"
+check "an upgrade of the package" dpkg --force-depends -i /app/dist/deb/l2tpv3-lcc_0.1.1_*.deb
+check "upgrade: another process is ready" wait_until 240 ready_after "$pid"
+check "upgrade: it takes over" logged taken-over 4
+check_equal "upgrade: the same ids" "$(ids)" "$ids_before"
+check_equal "upgrade: the same in the kernel" "$(in_kernel)" "$kernel_before"
+
 touch /tmp/enough
 wait $sender
 sed 's/^/# /' /tmp/traffic
