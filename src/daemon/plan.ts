@@ -93,7 +93,7 @@ function tunnelPlan(
 }
 
 const ABRUPT =
-  "applied at once; what a peer says that has not got the new secret yet is dropped (secret_previous keeps the old one meanwhile)";
+  "applied at once; what a peer says that has not got it yet is dropped (secret_previous keeps the one before meanwhile)";
 
 /** The secret in force is none of the new ones: there is no time in which both ends may be changed one after the other. */
 function isAbrupt({ authentication: { secrets: before } }: TunnelConfiguration, after: TunnelConfiguration): boolean {

@@ -52,7 +52,7 @@ const CALLED_ANEW = "ended and called anew";
 const OPENED_ANEW = "closed and opened anew";
 const NEXT = "from its next control connection on (l2tpv3-lcc close paris, then open)";
 const ABRUPTLY =
-  "applied at once; what a peer says that has not got the new secret yet is dropped (secret_previous keeps the old one meanwhile)";
+  "applied at once; what a peer says that has not got it yet is dropped (secret_previous keeps the one before meanwhile)";
 const QUIETLY = "applied without re-signalling";
 
 describe("each change is told in a line", () => {
